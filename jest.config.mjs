@@ -1,0 +1,19 @@
+import preset from './jest.preset.mjs';
+
+const project = (displayName, testRegex, roots) => ({
+  ...preset,
+  displayName,
+  rootDir: import.meta.dirname,
+  roots: roots.map((root) => `<rootDir>/${root}`),
+  testRegex,
+});
+const sources = ['libs', 'apps', 'tools/src'];
+
+/** Every test of the repository in one run: rules without I/O, parts against real servers, and the saga end to end. */
+export default {
+  projects: [
+    project('rules', '/src/(?!.*\\.(int|e2e)\\.spec\\.ts$).*\\.spec\\.ts$', sources),
+    project('parts', '/src/.*\\.int\\.spec\\.ts$', sources),
+    project('saga', '\\.e2e\\.spec\\.ts$', ['e2e/src']),
+  ],
+};
