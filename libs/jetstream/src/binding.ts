@@ -1,0 +1,56 @@
+import type { ConsumerInfo } from '@nats-io/jetstream';
+import type { MessageHandler } from '@nestjs/microservices';
+import type { Subscription } from './subscription.js';
+import { DEFAULT_STREAM, type Settings } from './options.js';
+import { defaultDurable } from './subject.js';
+
+/** A durable of this service and the handlers it feeds. */
+export interface Binding extends Subscription {
+  concurrency: number;
+  handlers: MessageHandler[];
+}
+
+export const PROVISION = "Run 'npm run topology -- apply'.";
+
+/** What a handler's decorator says, completed by the defaults. */
+export function bindingOf(
+  subject: string,
+  extras: Partial<Subscription> & { concurrency?: number },
+  settings: Settings,
+): Binding {
+  return {
+    stream: extras.stream ?? DEFAULT_STREAM,
+    subject,
+    durable: extras.durable ?? defaultDurable(settings.service, subject),
+    ...(extras.type ? { type: extras.type } : {}),
+    ...(extras.source ? { source: extras.source } : {}),
+    concurrency: extras.concurrency ?? settings.concurrency,
+    handlers: [],
+  };
+}
+
+/** What keeps a consumer from serving this binding, or undefined. */
+export function mismatch(binding: Binding, { config }: ConsumerInfo): string | undefined {
+  const filters = config.filter_subjects ?? [config.filter_subject ?? '>'];
+  const name = `Consumer '${binding.durable}' of stream '${binding.stream}'`;
+  if (filters.length !== 1 || filters[0] !== binding.subject) {
+    return `${name} filters ${filters.map((f) => `'${f}'`).join(', ')} but its handler is for '${binding.subject}'. ${PROVISION}`;
+  }
+  if (config.deliver_subject) return `${name} pushes but must be a pull consumer. ${PROVISION}`;
+  if (config.ack_policy !== 'explicit')
+    return `${name} has ack policy '${config.ack_policy}', not 'explicit'. ${PROVISION}`;
+  if ((config.max_deliver ?? -1) > 0) {
+    return `${name} stops delivering after ${config.max_deliver} times, which strands messages; max_deliver must be -1. ${PROVISION}`;
+  }
+  return undefined;
+}
+
+/** Why binding failed, for a human. */
+export function bindProblem(binding: Binding, error: Error): string {
+  const { stream, durable } = binding;
+  if (error.name === 'StreamNotFoundError')
+    return `Stream '${stream}' of consumer '${durable}' does not exist. ${PROVISION}`;
+  if (error.name === 'ConsumerNotFoundError')
+    return `Consumer '${durable}' does not exist in stream '${stream}'. ${PROVISION}`;
+  return `Consumer '${durable}' of stream '${stream}' could not be looked up: ${error.message}. It is tried again; check the broker.`;
+}

@@ -1,0 +1,114 @@
+import type { JsMsg } from '@nats-io/jetstream';
+import type { JetStreamConnection } from './connection.js';
+import { fromMsgHdrs } from './envelope.js';
+import { PublishRejected } from './errors.js';
+import type { Settings } from './options.js';
+import type { JetStreamPublisher, OutboundMessage } from './publisher.js';
+
+/** Headers a dead letter has besides those of the original message. */
+export const DEAD_LETTER = {
+  /** What went wrong, on one line. */
+  reason: 'dlq-reason',
+  /** The `code` of the error, or its name. */
+  code: 'dlq-code',
+  /** How often a handler was started on it. */
+  attempts: 'dlq-attempts',
+  /** Stack of the last error, line ends written as `\n`. */
+  stack: 'dlq-stack',
+  durable: 'dlq-durable',
+  stream: 'dlq-stream',
+  sequence: 'dlq-sequence',
+  failedAt: 'dlq-failed-at',
+} as const;
+
+/** Names the one durable a replayed message is for; every other durable acks and skips it. */
+export const REPLAY_TO = 'dlq-replay-to';
+
+export interface Failure {
+  error: Error;
+  attempts: number;
+}
+
+const REASON_LENGTH = 512;
+const STACK_LENGTH = 2_048;
+
+/** A header of the broker's own: an expectation or id of the original would act again on the copy. */
+const CONTROL = /^nats-/i;
+
+/** Gives a message up without losing it: a copy with the reason first, then a confirmed `term`. */
+export class DeadLetters {
+  constructor(
+    private readonly connection: JetStreamConnection,
+    private readonly publisher: JetStreamPublisher,
+    private readonly settings: Settings,
+  ) {}
+
+  /**
+   * Resolves when the copy is stored and the broker has confirmed that the original is done with. When the copy
+   * cannot be stored it rejects and the original is untouched. A crash in between repeats both, and the copy's
+   * message id keeps it single.
+   */
+  async bury(message: JsMsg, failure: Failure): Promise<void> {
+    const letter = deadLetterOf(message, failure, this.settings.deadLetter.subjectPrefix);
+    try {
+      await this.publisher.publish(letter);
+    } catch (error) {
+      if (!(error instanceof PublishRejected)) throw error;
+      // Most likely the added headers made it too large: the stack is what can be done without.
+      const { [DEAD_LETTER.stack]: _stack, ...headers } = letter.headers;
+      await this.publisher.publish({ ...letter, headers });
+    }
+    const reason = oneLine(failure.error.message, REASON_LENGTH);
+    // `term()` is fire and forget; only a request tells that the broker has it.
+    const { reply } = message as JsMsg & { reply: string };
+    await this.connection.nc.request(reply, `+TERM ${reason}`, { timeout: 5_000 });
+  }
+}
+
+export function deadLetterOf(message: JsMsg, failure: Failure, prefix: string): OutboundMessage {
+  const { stream, consumer, streamSequence } = message.info;
+  const original = fromMsgHdrs(message.headers);
+  const id = original['ce-id'] ? `${original['ce-id']}:${consumer}` : `${stream}:${consumer}:${streamSequence}`;
+  const { error } = failure;
+  return {
+    subject: `${prefix}.${consumer}.${message.subject}`,
+    id,
+    data: message.data,
+    headers: {
+      ...without(original, (name) => CONTROL.test(name) || name === REPLAY_TO),
+      [DEAD_LETTER.reason]: oneLine(error.message, REASON_LENGTH),
+      [DEAD_LETTER.code]: oneLine(codeOf(error), 64),
+      [DEAD_LETTER.attempts]: String(failure.attempts),
+      [DEAD_LETTER.stack]: oneLine(error.stack ?? '', STACK_LENGTH),
+      [DEAD_LETTER.durable]: consumer,
+      [DEAD_LETTER.stream]: stream,
+      [DEAD_LETTER.sequence]: String(streamSequence),
+      [DEAD_LETTER.failedAt]: new Date().toISOString(),
+    },
+  };
+}
+
+/** The message that gives a dead letter to its durable again, and to no other. `sequence` is the one in the DLQ. */
+export function replayOf(
+  letter: { headers: Record<string, string>; subject: string; data: string | Uint8Array },
+  sequence: number,
+): OutboundMessage {
+  const durable = letter.headers[DEAD_LETTER.durable] ?? '';
+  const subject = letter.subject.slice(letter.subject.indexOf(`.${durable}.`) + durable.length + 2);
+  const headers = { ...without(letter.headers, (name) => name.startsWith('dlq-')), [REPLAY_TO]: durable };
+  // Not the original id, which the stream may still know as a duplicate.
+  return { subject, id: `replay:${durable}:${sequence}`, headers, data: letter.data };
+}
+
+export function codeOf(error: Error): string {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && code !== '' ? code : error.name;
+}
+
+function without(headers: Record<string, string>, drop: (name: string) => boolean): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !drop(name)));
+}
+
+function oneLine(text: string, length: number): string {
+  return text.slice(0, length).replaceAll('\r', '').replaceAll('\n', '\\n');
+}

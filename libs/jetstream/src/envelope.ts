@@ -1,0 +1,112 @@
+import { headers as newHeaders, type MsgHdrs } from '@nats-io/transport-node';
+import { Unprocessable } from './errors.js';
+import { lastToken } from './subject.js';
+import { isUuidV7 } from './uuid.js';
+
+/** The attributes of a CloudEvents 1.0 event, carried as NATS headers (binary mode). */
+export interface CloudEvent {
+  /** UUIDv7; the same event said twice has the same id. */
+  id: string;
+  /** e.g. `orders.created.v1` */
+  type: string;
+  source: string;
+  /** The key of the event (the order id), also the last token of the NATS subject. */
+  subject: string;
+  /** RFC 3339 */
+  time: string;
+  traceparent?: string;
+  tracestate?: string;
+}
+
+/** What a durable expects of an event besides being well formed. */
+export interface Expected {
+  /** The durable's filter: when it ends in a wildcard, the last token of a message's subject is the event's key. */
+  subject: string;
+  type?: string;
+  source?: string;
+}
+
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i;
+
+/** The NATS headers of an event. */
+export function toHeaders(event: CloudEvent): Record<string, string> {
+  return {
+    'ce-specversion': '1.0',
+    'ce-id': event.id,
+    'ce-type': event.type,
+    'ce-source': event.source,
+    'ce-subject': event.subject,
+    'ce-time': event.time,
+    'content-type': 'application/json',
+    ...(event.traceparent ? { traceparent: event.traceparent } : {}),
+    ...(event.tracestate ? { tracestate: event.tracestate } : {}),
+  };
+}
+
+/** The event in a message's headers. Throws `Unprocessable` naming the attribute that is missing or wrong. */
+export function decodeEvent(message: { subject: string; headers?: MsgHdrs }, expected: Expected): CloudEvent {
+  const header = (name: string) => message.headers?.get(name) ?? '';
+  const must = (name: string, holds: (value: string) => boolean, rule: string): string => {
+    const value = header(name);
+    if (!holds(value)) throw junk(message.subject, `${name} is ${quote(value)} but must be ${rule}`);
+    return value;
+  };
+  const equals = (wanted: string) => (value: string) => value === wanted;
+  const given = (value: string) => value !== '';
+  // A timer fires into one subject for all keys, so there the subject says nothing about the key.
+  const key = /[*>]$/.test(expected.subject) ? lastToken(message.subject) : undefined;
+  must('ce-specversion', equals('1.0'), "'1.0'");
+  return {
+    id: must('ce-id', isUuidV7, 'a UUID of version 7'),
+    type: must(
+      'ce-type',
+      expected.type ? equals(expected.type) : given,
+      expected.type ? `'${expected.type}'` : 'given',
+    ),
+    source: must(
+      'ce-source',
+      expected.source ? equals(expected.source) : given,
+      expected.source ? `'${expected.source}'` : 'given',
+    ),
+    subject: must('ce-subject', key ? equals(key) : given, key ? `'${key}', the last token of the subject` : 'given'),
+    time: must('ce-time', (v) => RFC_3339.test(v) && !Number.isNaN(Date.parse(v)), 'a time as in RFC 3339'),
+    ...(header('traceparent') ? { traceparent: header('traceparent') } : {}),
+    ...(header('tracestate') ? { tracestate: header('tracestate') } : {}),
+  };
+}
+
+/** The JSON object in a message's body. Throws `Unprocessable` when it is anything else. */
+export function decodeBody(message: { subject: string; string(): string }): Record<string, unknown> {
+  let body: unknown;
+  try {
+    body = JSON.parse(message.string());
+  } catch (cause) {
+    throw junk(message.subject, 'its body is not JSON', cause);
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw junk(message.subject, 'its body is JSON but not an object');
+  }
+  return body as Record<string, unknown>;
+}
+
+export function toMsgHdrs(record: Record<string, string>): MsgHdrs {
+  const result = newHeaders();
+  for (const [name, value] of Object.entries(record)) result.set(name, value);
+  return result;
+}
+
+/** The first value of each header. */
+export function fromMsgHdrs(from: MsgHdrs | undefined): Record<string, string> {
+  return Object.fromEntries((from?.keys() ?? []).map((name) => [name, from!.get(name)]));
+}
+
+function junk(subject: string, what: string, cause?: unknown): Unprocessable {
+  return new Unprocessable(
+    `The envelope of a message on '${subject}' is not valid: ${what}. Correct the publisher, then replay the dead letter.`,
+    { cause },
+  );
+}
+
+function quote(value: string): string {
+  return value === '' ? 'missing' : `'${value.slice(0, 80)}'`;
+}

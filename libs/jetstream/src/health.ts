@@ -1,0 +1,37 @@
+import type { JetStreamConnection } from './connection.js';
+import type { JetStreamServer } from './jetstream.server.js';
+
+export interface HealthReport {
+  /** The broker can be reached and every durable is bound. */
+  ok: boolean;
+  broker: 'up' | 'down';
+  /** Every durable is bound. */
+  bound: boolean;
+  /** One line for each thing that is wrong, saying what to do. */
+  problems: string[];
+}
+
+/** Whether this process can take part. Answers from memory, at once. */
+export class JetStreamHealth {
+  constructor(
+    private readonly connection: JetStreamConnection,
+    private readonly server: JetStreamServer,
+  ) {}
+
+  /** Whether every durable was bound at least once since the start. Stays true through later disruptions. */
+  get everBound(): boolean {
+    return this.server.everBound;
+  }
+
+  check(): HealthReport {
+    const up = this.connection.isConnected;
+    const { problems } = this.server;
+    const bound = problems.length === 0;
+    return {
+      ok: up && bound,
+      broker: up ? 'up' : 'down',
+      bound,
+      problems: up ? problems : ['The broker cannot be reached. It is being tried again; check NATS_URL.', ...problems],
+    };
+  }
+}

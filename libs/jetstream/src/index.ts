@@ -1,0 +1,14 @@
+export { JetStreamConnection } from './connection.js';
+export { DEAD_LETTER, REPLAY_TO, replayOf } from './dead-letter.js';
+export { type CloudEvent, toHeaders } from './envelope.js';
+export { PublishRejected, RetryLater, Unprocessable } from './errors.js';
+export { type HealthReport, JetStreamHealth } from './health.js';
+export { JetStreamEvent } from './jetstream-event.decorator.js';
+export { JETSTREAM, type Subscription } from './subscription.js';
+export { JetStreamClient } from './jetstream.client.js';
+export { JetStreamContext, RequestContext } from './jetstream.context.js';
+export { JetStreamModule, type JetStreamModuleAsyncOptions } from './jetstream.module.js';
+export { JetStreamRecord } from './jetstream.record.js';
+export { JetStreamServer } from './jetstream.server.js';
+export type { JetStreamOptions } from './options.js';
+export { JetStreamPublisher, type OutboundMessage } from './publisher.js';

@@ -1,0 +1,230 @@
+import {
+  type BaseRpcContext,
+  type MessageHandler,
+  type ReadPacket,
+  Server,
+  type WritePacket,
+} from '@nestjs/microservices';
+import type { Msg, NatsConnection, Subscription as NatsSubscription } from '@nats-io/transport-node';
+import { lastValueFrom } from 'rxjs';
+import { Strikes, Throws } from './attempts.js';
+import { bindingOf } from './binding.js';
+import type { JetStreamConnection } from './connection.js';
+import { DeadLetters } from './dead-letter.js';
+import { Dispatcher } from './dispatcher.js';
+import { isRetryLater, isUnprocessable, toError } from './errors.js';
+import { Intake, type Shared } from './intake.js';
+import { JETSTREAM } from './subscription.js';
+import { RequestContext } from './jetstream.context.js';
+import { KeyedQueue } from './keyed-queue.js';
+import { type JetStreamOptions, type Settings, withDefaults } from './options.js';
+import type { JetStreamPublisher } from './publisher.js';
+import { Semaphore } from './semaphore.js';
+import { Metrics } from './telemetry.js';
+
+/** How long a scrape may wait for the broker. */
+const INSPECT_TIMEOUT_MS = 1_000;
+
+/**
+ * The transport strategy for `connectMicroservice({ strategy })`. `listen` returns at once; the durables are bound in
+ * the background as soon as the broker and they are there, and again after every disruption.
+ */
+export class JetStreamServer extends Server<Record<string, () => void>, 'listening' | 'closed'> {
+  override readonly transportId = JETSTREAM;
+  override readonly propagatesEventHandlerErrors = true;
+  private readonly settings: Settings;
+  private readonly shared: Shared;
+  private readonly intakes = new Map<string, Intake>();
+  private readonly requestSubscriptions: NatsSubscription[] = [];
+  private readonly requests = new Set<Promise<void>>();
+  private readonly undo: (() => void)[] = [];
+  private stopping: Promise<void> | undefined;
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly connection: JetStreamConnection,
+    publisher: JetStreamPublisher,
+    options: JetStreamOptions,
+    random: () => number = Math.random,
+  ) {
+    super();
+    this.settings = withDefaults(options);
+    const metrics = new Metrics();
+    const dispatcher = new Dispatcher(this.settings, {
+      handle: (binding, data, context) => this.handleEvent(keyOf(binding), { pattern: binding.subject, data }, context),
+      throws: new Throws(),
+      strikes: new Strikes(connection, this.settings.attemptsBucket),
+      deadLetters: new DeadLetters(connection, publisher, this.settings),
+      metrics,
+      random,
+    });
+    const suspects = new Semaphore(1);
+    this.shared = {
+      connection,
+      settings: this.settings,
+      dispatcher,
+      metrics,
+      keys: new KeyedQueue(),
+      suspects,
+      random,
+    };
+  }
+
+  /** Whether every durable was found at least once. */
+  get everBound(): boolean {
+    return [...this.intakes.values()].every((intake) => intake.everBound);
+  }
+
+  /** What keeps durables from being consumed, one line each. */
+  get problems(): string[] {
+    return [...this.intakes.values()].flatMap((intake) => intake.problem ?? []);
+  }
+
+  override addHandler(pattern: unknown, callback: MessageHandler, isEventHandler = false, extras: object = {}): void {
+    if (!isEventHandler) return super.addHandler(pattern, callback, isEventHandler, extras);
+    const binding = bindingOf(this.normalizePattern(pattern as string), extras, this.settings);
+    const key = keyOf(binding);
+    const known = this.intakes.get(key)?.of;
+    if (known && known.subject !== binding.subject) {
+      throw new Error(
+        `Durable '${binding.durable}' has handlers for '${known.subject}' and '${binding.subject}', but a durable has one filter. Give one of them a durable of its own.`,
+      );
+    }
+    if (!known) {
+      super.addHandler(key, callback, isEventHandler, extras);
+      this.intakes.set(key, new Intake(binding, this.shared));
+    }
+    // Kept beside each other rather than chained by `next`: Nest would fail the message while others still run.
+    (known ?? binding).handlers.push(callback);
+  }
+
+  listen(callback: () => unknown): void {
+    callback();
+    this._status$.next('listening');
+    this.undo.push(this.shared.metrics.observeLag(() => this.inspect()));
+    this.undo.push(this.connection.on('reconnect', () => void this.restart()));
+    this.connection.ready().then(
+      () => this.begin(),
+      (error: unknown) => this.logger.warn(toError(error).message),
+    );
+  }
+
+  /** Stops taking in events and requests; what has not started is handed back. Idempotent. */
+  stopIntake(): Promise<void> {
+    return (this.stopping ??= this.stop());
+  }
+
+  /** Stops taking in, and resolves when everything running has ended and is settled. Idempotent. */
+  close(): Promise<void> {
+    return (this.closing ??= this.finish());
+  }
+
+  on(): never {
+    throw new Error('JetStreamServer emits no events. Use its `status` or JetStreamHealth.');
+  }
+
+  unwrap<T = NatsConnection>(): T {
+    return this.connection.nc as T;
+  }
+
+  /** Runs the handlers of a durable to their end and rejects when one of them fails. */
+  override handleEvent(key: string, packet: ReadPacket, context: BaseRpcContext): Promise<void> {
+    const handlers = this.intakes.get(key)?.of.handlers ?? [];
+    return new Promise((resolve, reject) => {
+      this.runWithProcessingHooks(context, async (end) => {
+        const runs = handlers.map((handler) => this.runHandler(handler, packet.data, context));
+        const failures = (await Promise.allSettled(runs)).flatMap((run) =>
+          run.status === 'rejected' ? [run.reason] : [],
+        );
+        end();
+        if (failures.length === 0) resolve();
+        else reject(worstOf(failures));
+      });
+    });
+  }
+
+  private async runHandler(handler: MessageHandler, data: unknown, context: BaseRpcContext): Promise<void> {
+    await lastValueFrom(this.transformToObservable(await handler(data, context)), { defaultValue: undefined });
+  }
+
+  private begin(): void {
+    if (this.stopping) return;
+    for (const intake of this.intakes.values()) void intake.bind();
+    for (const [pattern, handler] of this.messageHandlers) {
+      if (!handler.isEventHandler) this.requestSubscriptions.push(this.subscribe(pattern, handler));
+    }
+  }
+
+  private async restart(): Promise<void> {
+    await Promise.all([...this.intakes.values()].map((intake) => intake.restart()));
+  }
+
+  private subscribe(pattern: string, handler: MessageHandler): NatsSubscription {
+    return this.connection.nc.subscribe(pattern, {
+      queue: this.settings.service,
+      callback: (error, message) => {
+        if (error) this.logger.error({ message: 'request subscription failed', pattern, error: error.message });
+        else this.onRequest(handler, message);
+      },
+    });
+  }
+
+  private onRequest(handler: MessageHandler, message: Msg): void {
+    const context = new RequestContext([message]);
+    let packet: { id?: string; data?: unknown };
+    try {
+      packet = message.json();
+    } catch {
+      message.respond(
+        JSON.stringify({ err: { status: 'error', message: 'The request is not JSON.' }, isDisposed: true }),
+      );
+      return;
+    }
+    const request = new Promise<void>((resolve) => {
+      const respond = (reply: WritePacket) => {
+        const err = reply.err instanceof Error ? { status: 'error', message: reply.err.message } : reply.err;
+        message.respond(JSON.stringify({ ...reply, err, id: packet.id }));
+        if (reply.isDisposed) resolve();
+      };
+      this.handleRequest(context, async () => this.transformToObservable(handler(packet.data, context)), respond);
+    });
+    this.requests.add(request);
+    void request.finally(() => this.requests.delete(request));
+  }
+
+  private async inspect() {
+    const infos = [...this.intakes.values()].map((intake) => intake.inspect(INSPECT_TIMEOUT_MS).catch(() => undefined));
+    return (await Promise.all(infos)).filter((info) => info !== undefined);
+  }
+
+  private async stop(): Promise<void> {
+    for (const undo of this.undo) undo();
+    await Promise.all([
+      ...[...this.intakes.values()].map((intake) => intake.stop()),
+      ...this.requestSubscriptions.map((subscription) => (subscription.isClosed() ? undefined : subscription.drain())),
+    ]);
+    await this.flush();
+  }
+
+  private async finish(): Promise<void> {
+    await this.stopIntake();
+    await Promise.all([...this.intakes.values()].map((intake) => intake.finish()));
+    await Promise.all(this.requests);
+    await this.flush();
+    this._status$.next('closed');
+  }
+
+  /** Acks and naks are only buffered when they are made. */
+  private async flush(): Promise<void> {
+    if (this.connection.isConnected) await this.connection.nc.flush().catch(() => undefined);
+  }
+}
+
+function keyOf({ stream, durable }: { stream: string; durable: string }): string {
+  return `${stream}/${durable}`;
+}
+
+/** Of several handlers' failures the one that keeps the message longest: giving up is decided last. */
+function worstOf(failures: unknown[]): unknown {
+  return failures.find(isRetryLater) ?? failures.find((failure) => !isUnprocessable(failure)) ?? failures[0];
+}

@@ -1,0 +1,232 @@
+import { Controller } from '@nestjs/common';
+import { Payload } from '@nestjs/microservices';
+import { eventually } from '@pavane/testing';
+import { IsInt, IsString } from 'class-validator';
+import { setTimeout as pause } from 'node:timers/promises';
+import { DEAD_LETTER, replayOf } from './dead-letter.js';
+import { RetryLater, Unprocessable } from './errors.js';
+import { JetStreamEvent } from './jetstream-event.decorator.js';
+import { Broker } from './testing/broker.js';
+import { CREATED, durablesOf, gate, type Handler, on } from './testing/handlers.js';
+import { Service } from './testing/service.js';
+
+let broker: Broker;
+beforeEach(async () => {
+  broker = await Broker.start();
+  await broker.provision(durablesOf(CREATED));
+});
+afterEach(() => broker[Symbol.asyncDispose]());
+
+const serve = (handle: Handler, options = {}) => Service.start(broker.server.url, [on(CREATED, handle)], options);
+
+/** Nothing waits on the durable and nothing is stored: the message is done with. */
+const settled = () =>
+  eventually(async () => {
+    const { num_pending, num_ack_pending } = await broker.consumer(CREATED.durable);
+    expect({ num_pending, num_ack_pending, stored: await broker.stored() }).toEqual({
+      num_pending: 0,
+      num_ack_pending: 0,
+      stored: 0,
+    });
+  });
+
+describe('a handler that resolves', () => {
+  it('has its message acked, and not before', async () => {
+    const work = gate();
+    await using _service = await serve(() => work.opened);
+    await broker.publish('orders.created.o1');
+    await eventually(async () => expect((await broker.consumer(CREATED.durable)).num_ack_pending).toBe(1));
+    work.open();
+    await settled();
+    expect(await broker.deadLetters()).toEqual([]);
+  });
+});
+
+describe('a handler that throws', () => {
+  it('gets the message again after growing pauses, and it becomes a dead letter when the attempts are used up', async () => {
+    const times: number[] = [];
+    await using _service = await serve(
+      () => {
+        times.push(performance.now());
+        throw new TypeError('no such sku');
+      },
+      { backoff: { failed: { firstMs: 50, maxMs: 1_000 } } },
+    );
+    const id = await broker.publish(
+      'orders.created.o1',
+      { sku: 'x' },
+      { traceparent: '00-a-b-01', 'Nats-Expected-Stream': 'SAGA' },
+    );
+    await settled();
+    expect(times).toHaveLength(5);
+    const pauses = times.slice(1).map((time, index) => time - times[index]!);
+    for (const [index, length] of pauses.entries()) expect(length).toBeGreaterThan(25 * 2 ** index - 5);
+    const [letter, ...others] = await broker.deadLetters();
+    expect(others).toEqual([]);
+    expect(letter).toMatchObject({
+      subject: `dlq.${CREATED.durable}.orders.created.o1`,
+      data: '{"sku":"x"}',
+      headers: {
+        'ce-id': id,
+        traceparent: '00-a-b-01',
+        'Nats-Msg-Id': `${id}:${CREATED.durable}`,
+        [DEAD_LETTER.reason]: 'no such sku',
+        [DEAD_LETTER.code]: 'TypeError',
+        [DEAD_LETTER.attempts]: '5',
+        [DEAD_LETTER.durable]: CREATED.durable,
+        [DEAD_LETTER.stream]: 'SAGA',
+        [DEAD_LETTER.sequence]: '1',
+      },
+    });
+    expect(letter!.headers[DEAD_LETTER.stack]).toMatch(/^TypeError: no such sku\\n/);
+    expect(Date.parse(letter!.headers[DEAD_LETTER.failedAt]!)).not.toBeNaN();
+    expect(letter!.headers).not.toHaveProperty('Nats-Expected-Stream');
+  });
+
+  it('keeps its message while dead letters cannot be stored', async () => {
+    const { jetstreamManager } = await import('@nats-io/jetstream');
+    const jsm = await jetstreamManager(broker.nc);
+    await jsm.streams.delete('DLQ');
+    let attempts = 0;
+    await using _service = await serve(() => {
+      attempts++;
+      throw new Unprocessable('bad');
+    });
+    await broker.publish('orders.created.o1');
+    await eventually(() => expect(attempts).toBeGreaterThan(2));
+    expect(await broker.stored()).toBe(1);
+    await broker.provision(durablesOf(CREATED));
+    await settled();
+    expect(await broker.deadLetters()).toHaveLength(1);
+  });
+});
+
+describe('a handler that throws Unprocessable', () => {
+  it('has its message made a dead letter at once', async () => {
+    let attempts = 0;
+    await using _service = await serve(() => {
+      attempts++;
+      throw new Unprocessable('the order has no lines');
+    });
+    await broker.publish('orders.created.o1');
+    await settled();
+    expect(attempts).toBe(1);
+    expect(
+      (await broker.deadLetters()).map(({ headers }) => [headers[DEAD_LETTER.reason], headers[DEAD_LETTER.code]]),
+    ).toEqual([['the order has no lines', 'UNPROCESSABLE']]);
+  });
+});
+
+describe('a handler that throws RetryLater', () => {
+  it('gets the message again as often as it takes, and never makes a dead letter of it', async () => {
+    let attempts = 0;
+    await using _service = await serve(
+      () => {
+        if (++attempts <= 12) throw new RetryLater('the provider is down');
+      },
+      { backoff: { away: { firstMs: 10, maxMs: 20 } } },
+    );
+    await broker.publish('orders.created.o1');
+    await settled();
+    expect(attempts).toBe(13);
+    expect(await broker.deadLetters()).toEqual([]);
+  });
+});
+
+describe('a handler that is still running', () => {
+  it('keeps its message, and those received behind it, beyond ack_wait', async () => {
+    await broker.provision(durablesOf(CREATED), { ack_wait: 600e6 });
+    const starts: number[] = [];
+    await using _service = await Service.start(broker.server.url, [
+      on(
+        CREATED,
+        async (_, context) => {
+          starts.push(context.getMessage().seq);
+          expect(context.deliveryCount).toBe(1);
+          await pause(900);
+        },
+        { concurrency: 1 },
+      ),
+    ]);
+    await broker.publish('orders.created.o1');
+    await broker.publish('orders.created.o2');
+    await settled();
+    expect(starts).toEqual([1, 2]);
+    expect(await broker.deadLetters()).toEqual([]);
+  });
+});
+
+describe('a message that is not a valid event', () => {
+  it.each([
+    ['id', { 'ce-id': 'not-a-uuid' }, /ce-id is 'not-a-uuid' but must be a UUID of version 7/],
+    ['type', { 'ce-type': 'orders.created.v2' }, /ce-type is 'orders.created.v2' but must be 'orders.created.v1'/],
+    ['key', { 'ce-subject': 'o2' }, /ce-subject is 'o2' but must be 'o1', the last token of the subject/],
+    ['time', { 'ce-time': 'yesterday' }, /ce-time is 'yesterday' but must be a time as in RFC 3339/],
+  ])('is a dead letter that names its %s', async (_what, headers, reason) => {
+    let handled = 0;
+    await using _service = await Service.start(broker.server.url, [
+      on({ ...CREATED, type: 'orders.created.v1' }, () => handled++),
+    ]);
+    await broker.publish('orders.created.o1', {}, headers);
+    await settled();
+    expect(handled).toBe(0);
+    const [letter] = await broker.deadLetters();
+    expect(letter!.headers[DEAD_LETTER.reason]).toMatch(reason);
+  });
+
+  it('is a dead letter under the id of its place in the stream when it has no headers at all', async () => {
+    await using _service = await serve(() => undefined);
+    broker.nc.publish('orders.created.o1', Uint8Array.of(0xff, 0x00, 0x7f));
+    await eventually(async () => expect(await broker.deadLetters()).toHaveLength(1));
+    await settled();
+    const [letter] = await broker.deadLetters();
+    expect(letter!.headers['Nats-Msg-Id']).toBe(`SAGA:${CREATED.durable}:1`);
+  });
+});
+
+describe('a payload that breaks the rules of its class', () => {
+  class OrderCreated {
+    @IsString() sku!: string;
+    @IsInt() quantity!: number;
+  }
+
+  it('is a dead letter that names each bad field', async () => {
+    @Controller()
+    class Events {
+      @JetStreamEvent(CREATED)
+      heard(@Payload() _data: OrderCreated): void {}
+    }
+    await using _service = await Service.start(broker.server.url, [Events]);
+    await broker.publish('orders.created.o1', { quantity: 'two', colour: 'red' });
+    await settled();
+    const [letter] = await broker.deadLetters();
+    expect(letter!.headers[DEAD_LETTER.code]).toBe('UNPROCESSABLE');
+    expect(letter!.headers[DEAD_LETTER.reason]).toMatch(/colour: .*should not exist; sku: .*; quantity: /);
+  });
+});
+
+describe('a dead letter that is replayed', () => {
+  it('reaches the durable that failed and is skipped by the others', async () => {
+    const OTHER = { ...CREATED, durable: 'notification_orders-created' };
+    await broker.provision(durablesOf(CREATED, OTHER));
+    let broken = true;
+    const handled: string[] = [];
+    await using _service = await Service.start(broker.server.url, [
+      on(CREATED, () => {
+        if (broken) throw new Unprocessable('bug');
+        handled.push('failed one');
+      }),
+      on(OTHER, () => handled.push('other one')),
+    ]);
+    const id = await broker.publish('orders.created.o1', { sku: 'a' });
+    await settled();
+    const [letter] = await broker.deadLetters();
+    broken = false;
+    const replay = replayOf(letter!, letter!.seq);
+    expect(replay).toMatchObject({ subject: 'orders.created.o1', headers: { 'ce-id': id } });
+    await _service.publisher.publish(replay);
+    await eventually(() => expect(handled).toEqual(['other one', 'failed one']));
+    await settled();
+    expect(handled).toEqual(['other one', 'failed one']);
+  });
+});

@@ -1,0 +1,124 @@
+import type { ConsumerInfo } from '@nats-io/jetstream';
+import {
+  context,
+  createContextKey,
+  metrics,
+  propagation,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type BatchObservableCallback,
+  type Span,
+} from '@opentelemetry/api';
+import type { CloudEvent } from './envelope.js';
+
+const NAME = '@pavane/jetstream';
+
+/** Holds the key of the event being handled (the order id), so that every log line can carry it. */
+export const CE_SUBJECT = createContextKey('ce.subject');
+
+/** How the handling of one delivery ended. */
+export type Outcome = 'acked' | 'away' | 'failed' | 'dead-lettered' | 'skipped';
+
+/** Runs `handle` inside a span that continues the trace of the event. Records what it throws. */
+export function inConsumerSpan<T>(
+  about: { subject: string; filter: string; durable: string; deliveryCount: number; event: CloudEvent },
+  handle: () => Promise<T>,
+): Promise<T> {
+  const parent = propagation.extract(context.active(), about.event).setValue(CE_SUBJECT, about.event.subject);
+  const attributes = {
+    'messaging.system': 'nats',
+    'messaging.operation.type': 'process',
+    'messaging.destination.name': about.subject,
+    'messaging.destination.template': about.filter,
+    'messaging.consumer.group.name': about.durable,
+    'messaging.message.id': about.event.id,
+    'messaging.nats.delivery_count': about.deliveryCount,
+    'ce.type': about.event.type,
+    'ce.subject': about.event.subject,
+  };
+  const tracer = trace.getTracer(NAME);
+  const options = { kind: SpanKind.CONSUMER, attributes };
+  return tracer.startActiveSpan(`process ${about.filter}`, options, parent, (span) => endWith(span, handle));
+}
+
+/**
+ * Runs `publish` with the headers to send. A message that carries a `traceparent` is a relayed one: the span that
+ * wrote it is the parent of what follows, and a span of the relay would only say when it was sent.
+ */
+export function inProducerSpan<T>(
+  message: { subject: string; id: string; headers: Record<string, string> },
+  publish: (headers: Record<string, string>) => Promise<T>,
+): Promise<T> {
+  if (message.headers['traceparent']) return publish(message.headers);
+  const attributes = {
+    'messaging.system': 'nats',
+    'messaging.operation.type': 'send',
+    'messaging.destination.name': message.subject,
+    'messaging.message.id': message.id,
+  };
+  const tracer = trace.getTracer(NAME);
+  return tracer.startActiveSpan(`send ${message.subject}`, { kind: SpanKind.PRODUCER, attributes }, (span) => {
+    const headers = { ...message.headers };
+    propagation.inject(context.active(), headers);
+    return endWith(span, () => publish(headers));
+  });
+}
+
+async function endWith<T>(span: Span, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    span.recordException(error as Error);
+    span.setStatus({ code: SpanStatusCode.ERROR, message: (error as Error).message });
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** The transport's metrics. Made by the server, since a meter taken before the SDK starts would record nothing. */
+export class Metrics {
+  private readonly meter = metrics.getMeter(NAME);
+  private readonly duration = this.meter.createHistogram('jetstream.handler.duration', {
+    unit: 's',
+    description: 'Time from the start of a handler to its outcome',
+  });
+  private readonly deadLetters = this.meter.createCounter('jetstream.dead_letters', {
+    description: 'Messages given up, copied to the dead-letter stream',
+  });
+  private readonly redeliveries = this.meter.createCounter('jetstream.redeliveries', {
+    description: 'Deliveries after the first of a message',
+  });
+  private readonly pending = this.meter.createObservableGauge('jetstream.consumer.pending', {
+    description: 'Messages not yet delivered to the durable (its lag)',
+  });
+  private readonly ackPending = this.meter.createObservableGauge('jetstream.consumer.ack_pending', {
+    description: 'Messages delivered to the durable and not yet settled',
+  });
+
+  handled(durable: string, outcome: Outcome, seconds: number): void {
+    this.duration.record(seconds, { durable, outcome });
+  }
+
+  deadLettered(durable: string, code: string): void {
+    this.deadLetters.add(1, { durable, code });
+  }
+
+  redelivered(durable: string): void {
+    this.redeliveries.add(1, { durable });
+  }
+
+  /** Asks for lag at scrape time; what cannot be had within the bound of `inspect` is not reported. */
+  observeLag(inspect: () => Promise<ConsumerInfo[]>): () => void {
+    const callback: BatchObservableCallback = async (result) => {
+      for (const info of await inspect()) {
+        const labels = { durable: info.name };
+        result.observe(this.pending, info.num_pending, labels);
+        result.observe(this.ackPending, info.num_ack_pending, labels);
+      }
+    };
+    this.meter.addBatchObservableCallback(callback, [this.pending, this.ackPending]);
+    return () => this.meter.removeBatchObservableCallback(callback, [this.pending, this.ackPending]);
+  }
+}
