@@ -1,0 +1,29 @@
+import { InventoryRejected, InventoryReleased, InventoryReserved } from './inventory.js';
+import { NotificationsFailed, NotificationsSent } from './notifications.js';
+import { OrdersCancelled, OrdersConfirmed, OrdersCreated, TimersDeadline } from './orders.js';
+import { PaymentsCompleted, PaymentsFailed, PaymentsRefunded } from './payments.js';
+
+/** Every event of the platform: its published version and the class that says what it carries. */
+export const events = {
+  'orders.created': { version: 1, payload: OrdersCreated },
+  'orders.confirmed': { version: 1, payload: OrdersConfirmed },
+  'orders.cancelled': { version: 1, payload: OrdersCancelled },
+  'payments.completed': { version: 1, payload: PaymentsCompleted },
+  'payments.failed': { version: 1, payload: PaymentsFailed },
+  'payments.refunded': { version: 1, payload: PaymentsRefunded },
+  'inventory.reserved': { version: 1, payload: InventoryReserved },
+  'inventory.rejected': { version: 1, payload: InventoryRejected },
+  'inventory.released': { version: 1, payload: InventoryReleased },
+  'notifications.sent': { version: 1, payload: NotificationsSent },
+  'notifications.failed': { version: 1, payload: NotificationsFailed },
+  'timers.deadline': { version: 1, payload: TimersDeadline },
+} as const;
+
+export type EventType = keyof typeof events;
+/** What an event of this type carries. */
+export type EventData<T extends EventType> = InstanceType<(typeof events)[T]['payload']>;
+/** An event as a participant says it; id, time and trace are added when it is stored. */
+export type Event<T extends EventType = EventType> = { [K in T]: { readonly type: K; readonly data: EventData<K> } }[T];
+
+/** The CloudEvents `ce-type` of an event: name and version, e.g. `orders.created.v1`. */
+export const ceType = (type: EventType): string => `${type}.v${events[type].version}`;

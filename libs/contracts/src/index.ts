@@ -1,0 +1,22 @@
+export * from './events/index.js';
+export * from './events/inventory.js';
+export * from './events/notifications.js';
+export * from './events/orders.js';
+export * from './events/payments.js';
+export * from './events/values.js';
+export { flags, type FlagTable } from './flags.js';
+export { outboundOf, type Outbound } from './outbound.js';
+export { decideBy, heardBy, saga, saidBy, sourceOf } from './saga.js';
+export type {
+  Commands,
+  Decisions,
+  NoCommands,
+  Heard,
+  Input,
+  Message,
+  Messages,
+  Says,
+  SaysAny,
+  Service,
+} from './saga.js';
+export { durables, hears, subjectOf, topology, type Listening, type TopologyOptions } from './topology.js';

@@ -1,0 +1,148 @@
+import { ceType, events, type EventType } from './events/index.js';
+import { heardBy, saga, sourceOf, type Heard, type Service } from './saga.js';
+
+const SECOND = 1_000_000_000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+
+/** What a service binds to: one durable pull consumer for each row it hears. */
+export interface Listening {
+  readonly stream: string;
+  readonly subject: string;
+  readonly durable: string;
+  readonly type: string;
+  readonly source: string;
+}
+
+const streamOf = (type: EventType): 'SAGA' | 'TIMERS' => (type.startsWith('timers.') ? 'TIMERS' : 'SAGA');
+
+/** Where and as whom `service` hears `type`; the argument of `@JetStreamEvent`. */
+export const hears = <S extends Service>(service: S, type: Heard<S>): Listening => ({
+  stream: streamOf(type),
+  subject: `${type}.*`,
+  durable: `${service}_${type.replace('.', '-')}`,
+  type: ceType(type),
+  source: sourceOf(type),
+});
+
+/** The subject of one event of one order. */
+export const subjectOf = (type: EventType, orderId: string): string => `${type}.${orderId}`;
+
+/** Every durable of the saga, in the table's order. */
+export const durables = (Object.keys(saga) as Service[]).flatMap((service) =>
+  heardBy(service).map((type) => ({ service, event: type, ...hears(service, type as never) })),
+);
+
+const consumer = ({ durable, subject }: Listening) => ({
+  durable_name: durable,
+  filter_subject: subject,
+  ack_policy: 'explicit',
+  deliver_policy: 'all',
+  // The transport limits attempts itself: a server-side limit would strand the message with no trace of it in the lag.
+  max_deliver: -1,
+  // A dead process's messages are taken over after this; live ones renew it while they work.
+  ack_wait: 5 * SECOND,
+  // At least ten times the working concurrency: a message parked by a delayed nak keeps its slot.
+  max_ack_pending: 500,
+});
+
+/** How a deployment may change the streams. */
+export interface TopologyOptions {
+  /** Copies of every stream and bucket; 1 on a single server, 3 in a cluster. */
+  replicas?: 1 | 3 | 5;
+  /** Whether AUDIT is attached. Detach it when it stalls: it must never hold SAGA back. */
+  audit?: boolean;
+}
+
+/** Everything NATS holds for the platform, as plain data; `npm run topology -- plan | apply` compares and applies it. */
+export function topology({ replicas = 1, audit = true }: TopologyOptions = {}) {
+  const on = (stream: string) => durables.filter((d) => d.stream === stream);
+  const common = { storage: 'file', num_replicas: replicas };
+  const AUDIT_DELIVER = 'audit.deliver.saga';
+  return {
+    streams: [
+      {
+        config: {
+          ...common,
+          name: 'SAGA',
+          description: 'The order saga: every event until each of its listeners has acknowledged it',
+          retention: 'interest',
+          // Enumerated, so that a publish nobody hears fails loudly.
+          subjects: (Object.keys(events) as EventType[]).filter((t) => streamOf(t) === 'SAGA').map((t) => `${t}.*`),
+          discard: 'new',
+          max_bytes: 1024 ** 3,
+          max_age: DAY,
+          duplicate_window: 120 * SECOND,
+          deny_delete: true,
+          deny_purge: true,
+        },
+        consumers: [
+          ...on('SAGA').map(consumer),
+          ...(audit
+            ? [
+                {
+                  durable_name: 'audit',
+                  ack_policy: 'flow_control',
+                  deliver_subject: AUDIT_DELIVER,
+                  flow_control: true,
+                  idle_heartbeat: SECOND,
+                  max_ack_pending: 1000,
+                },
+              ]
+            : []),
+        ],
+      },
+      {
+        config: {
+          ...common,
+          name: 'TIMERS',
+          description: 'Deadlines: schedules, and the moments they fired',
+          retention: 'limits',
+          subjects: ['timers.schedule.*', 'timers.deadline.*'],
+          allow_msg_schedules: true,
+          allow_msg_ttl: true,
+          max_age: 2 * DAY,
+          duplicate_window: 120 * SECOND,
+        },
+        consumers: on('TIMERS').map(consumer),
+      },
+      {
+        config: {
+          ...common,
+          name: 'DLQ',
+          description: 'Dead letters: what a durable could not handle, with the reason',
+          retention: 'limits',
+          subjects: ['dlq.>'],
+          max_age: 30 * DAY,
+          // Longer than the longest redelivery: a crash between copy and term must not copy twice.
+          duplicate_window: DAY,
+        },
+      },
+      ...(audit
+        ? [
+            {
+              config: {
+                ...common,
+                name: 'AUDIT',
+                description: 'Everything SAGA carried, for seven days',
+                retention: 'limits',
+                max_age: 7 * DAY,
+                sources: [
+                  {
+                    name: 'SAGA',
+                    consumer: { name: 'audit', deliver_subject: AUDIT_DELIVER },
+                    // One subject an order would cost about 300 bytes of server memory each, for the whole week.
+                    subject_transforms: [{ src: '*.*.*', dest: '{{wildcard(1)}}.{{wildcard(2)}}' }],
+                  },
+                ],
+              },
+            },
+          ]
+        : []),
+    ],
+    buckets: [
+      { name: 'flags', history: 10, replicas, description: 'Feature flags' },
+      { name: 'attempts', history: 1, replicas, ttl: DAY, description: 'How often a suspect message was started' },
+    ],
+  };
+}
