@@ -1,0 +1,47 @@
+import type { Pool } from 'pg';
+
+/** Injection token of the service's `pg.Pool`; Prisma, stores and the outbox share it. */
+export const PG_POOL = Symbol('PG_POOL');
+
+/** What a store may do inside the transaction it is handed: run SQL. A `pg` client fits as it is. */
+export interface Tx {
+  // oxlint-disable-next-line typescript/no-explicit-any -- the row type is the caller's knowledge, as in pg itself
+  query<Row = any>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number | null }>;
+}
+
+/** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
+export async function transaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((rollback: Error) => (broken = rollback));
+    throw error;
+  } finally {
+    // A connection that could not roll back is in an unknown state: the pool must not hand it out again.
+    client.release(broken);
+  }
+}
+
+const AWAY = /^(08...|53...|57P0.|57014|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
+const AWAY_MESSAGE =
+  /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|cannot use a pool after/i;
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : '';
+}
+
+/** Whether the database was away or out of resources: the same work may succeed later, and nobody is to blame. */
+export const isAway = (error: unknown): boolean =>
+  AWAY.test(codeOf(error)) || AWAY_MESSAGE.test((error as Error | null)?.message ?? '');
+
+/** Whether another transaction got in the way: the same work, done again at once, sees what that one committed. */
+export const isConflict = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(codeOf(error));
+
+/** Whether the data itself was refused (SQLSTATE classes 22 and 23): only these single a message out of its set. */
+export const isDataError = (error: unknown): boolean => /^(22|23)...$/.test(codeOf(error));

@@ -1,0 +1,15 @@
+export { isAway, PG_POOL, transaction, type Tx } from './database.js';
+export { INBOX_DAYS, type Delivery } from './inbox.js';
+export { backlog, replay, type Outbound, type OutboxRow } from './outbox.js';
+export { OutboxModule, type OutboxModuleOptions } from './outbox.module.js';
+export {
+  Participant,
+  type Change,
+  type Message,
+  type Outlet,
+  type ParticipantOptions,
+  type Rules,
+  type Store,
+} from './participant.js';
+export { Relay, type Publisher } from './relay.js';
+export { inTrace } from './trace.js';

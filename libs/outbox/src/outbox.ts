@@ -1,0 +1,101 @@
+import { toHeaders } from '@pavane/jetstream';
+import type { Tx } from './database.js';
+import type { Trace } from './trace.js';
+
+/** What a fact becomes when it is said to others. */
+export interface Outbound {
+  readonly subject: string;
+  /** CloudEvents type, e.g. `orders.created.v1`. */
+  readonly type: string;
+  readonly source: string;
+  readonly data: object;
+  /** Headers beside those of CloudEvents. */
+  readonly headers?: Record<string, string>;
+}
+
+/** A stored message, as the relay publishes it. */
+export interface OutboxRow {
+  readonly id: string;
+  readonly aggregateId: string;
+  readonly subject: string;
+  readonly headers: Record<string, string>;
+  /** JSON text. */
+  readonly data: string;
+}
+
+/** Turns what is to be said about an aggregate into a row; `trace` carries `traceparent` and `tracestate` where there is a trace. */
+export function rowOf(id: string, aggregateId: string, out: Outbound, at: Date, trace: Trace): OutboxRow {
+  const event = { id, type: out.type, source: out.source, subject: aggregateId, time: at.toISOString(), ...trace };
+  return {
+    id,
+    aggregateId,
+    subject: out.subject,
+    headers: { ...toHeaders(event), ...out.headers },
+    data: JSON.stringify(out.data),
+  };
+}
+
+/** Stores rows, leased to this process for `leaseMs` so that no sweep takes them while it publishes them from memory. */
+export async function storeRows(tx: Tx, rows: readonly OutboxRow[], leaseMs: number): Promise<void> {
+  if (rows.length === 0) return;
+  await tx.query(
+    `INSERT INTO messaging.outbox (id, aggregate_id, subject, headers, data, leased_until)
+     SELECT id, aggregate_id, subject, headers, data, now() + $6 * interval '1 millisecond'
+     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[]) AS r (id, aggregate_id, subject, headers, data)`,
+    [
+      rows.map((r) => r.id),
+      rows.map((r) => r.aggregateId),
+      rows.map((r) => r.subject),
+      rows.map((r) => JSON.stringify(r.headers)),
+      rows.map((r) => r.data),
+      leaseMs,
+    ],
+  );
+}
+
+/** Takes up to `limit` unpublished rows nobody holds a lease on, oldest first, and leases them to the caller. */
+export async function claimRows(db: Tx, limit: number, leaseMs: number): Promise<OutboxRow[]> {
+  const { rows } = await db.query<OutboxRow>(
+    `WITH claimed AS (
+       SELECT id FROM messaging.outbox WHERE published_at IS NULL AND quarantined IS NULL AND leased_until < now()
+       ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+     UPDATE messaging.outbox o SET leased_until = now() + $2 * interval '1 millisecond' FROM claimed
+     WHERE o.id = claimed.id
+     RETURNING o.id, o.aggregate_id AS "aggregateId", o.subject, o.headers, o.data::text AS data`,
+    [limit, leaseMs],
+  );
+  return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Marks rows as published. */
+export async function markPublished(db: Tx, ids: readonly string[]): Promise<void> {
+  await db.query('UPDATE messaging.outbox SET published_at = now() WHERE id = ANY ($1::uuid[])', [ids]);
+}
+
+/** Sets a row aside that can never be published, with the reason; it stays until somebody looks at it. */
+export async function quarantine(db: Tx, id: string, reason: string): Promise<void> {
+  await db.query('UPDATE messaging.outbox SET quarantined = $2 WHERE id = $1', [id, reason]);
+}
+
+/** What waits in the outbox: how many rows (counted up to 10,000), how long the oldest has waited, how many are quarantined. */
+export async function backlog(db: Tx): Promise<{ unpublished: number; oldestMs: number; quarantined: number }> {
+  const { rows } = await db.query<{ unpublished: number; oldestMs: number; quarantined: number }>(
+    `SELECT (SELECT count(*)::int FROM (SELECT FROM messaging.outbox WHERE published_at IS NULL AND quarantined IS NULL LIMIT 10000) AS r) AS unpublished,
+       coalesce((SELECT extract(epoch FROM now() - created_at) * 1000 FROM messaging.outbox
+         WHERE published_at IS NULL AND quarantined IS NULL ORDER BY id LIMIT 1), 0)::float AS "oldestMs",
+       (SELECT count(*)::int FROM messaging.outbox WHERE quarantined IS NOT NULL AND published_at IS NULL) AS quarantined`,
+  );
+  return rows[0]!;
+}
+
+/**
+ * Makes every row stored since then unpublished again, so that the relay refills the stream: for a broker that lost what
+ * it had acknowledged. Listeners that handled an event before know its id and skip it. Resolves to the number of rows.
+ */
+export async function replay(db: Tx, since: Date): Promise<number> {
+  const { rowCount } = await db.query(
+    'UPDATE messaging.outbox SET published_at = NULL, leased_until = now() WHERE created_at >= $1 AND published_at IS NOT NULL',
+    [since],
+  );
+  return rowCount ?? 0;
+}

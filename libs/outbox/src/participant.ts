@@ -1,0 +1,197 @@
+import { RetryLater } from '@pavane/jetstream';
+import type { Pool } from 'pg';
+import { isAway, isConflict, isDataError, transaction, type Tx } from './database.js';
+import { type Delivery, findHandled, refuseForgotten, rememberHandled } from './inbox.js';
+import { type Outbound, type OutboxRow, rowOf, storeRows } from './outbox.js';
+import { currentTrace, type Trace } from './trace.js';
+
+/** Something that happened, or that is asked for: what the rules decide on. */
+export interface Message {
+  readonly type: string;
+  /** Whom it is about; also the CloudEvents subject of what is said in answer. */
+  readonly orderId: string;
+  readonly data: unknown;
+}
+
+/** The business rules of a service: pure, and the same whether messages come one by one or in sets. */
+export interface Rules<State, M extends Message, F> {
+  /** Which aggregate a message is for. */
+  aggregateOf(message: M): string;
+  /** The state of an aggregate that has no rows yet. */
+  initial(aggregateId: string): State;
+  /** What follows from a message: facts, or none. Throws only for a broken rule, never for a business "no". */
+  decide(message: M, state: State, now: Date): readonly F[];
+  /** The state after a fact about an order. */
+  evolve(state: State, fact: F, orderId: string): State;
+}
+
+/** What became of one aggregate in a set. */
+export interface Change<State, F> {
+  readonly id: string;
+  readonly state: State;
+  /** The facts in the order they were decided, and the order each is about. */
+  readonly facts: readonly { readonly orderId: string; readonly fact: F }[];
+  readonly at: Date;
+  /** W3C trace context of the message that changed it first; a store keeps a new aggregate's, for work done without a message. */
+  readonly traceparent: string | undefined;
+}
+
+/** How state maps to rows. */
+export interface Store<State, M extends Message, F> {
+  /** Loads what the messages are about and locks it until the end of the transaction, ids in sorted order. */
+  load(tx: Tx, aggregateIds: readonly string[], messages: readonly M[]): Promise<ReadonlyMap<string, State>>;
+  /** Saves every change, ids in sorted order. */
+  save(tx: Tx, changes: readonly Change<State, F>[]): Promise<void>;
+}
+
+/** Hands stored rows to the relay, right after the commit. */
+export interface Outlet {
+  readonly leaseMs: number;
+  offer(rows: readonly OutboxRow[]): void;
+}
+
+export interface ParticipantOptions<State, M extends Message, F> {
+  pool: Pool;
+  rules: Rules<State, M, F>;
+  store: Store<State, M, F>;
+  outbound(orderId: string, fact: F): Outbound | undefined;
+  outlet: Outlet;
+  now(): Date;
+  /** Gives UUIDv7s, each greater than the one before. */
+  newId(): string;
+}
+
+interface Job<State, M> {
+  readonly message: M;
+  readonly delivery: Delivery | undefined;
+  readonly trace: Trace;
+  resolve(state: State): void;
+  reject(error: unknown): void;
+}
+
+/** The most messages one transaction takes; beyond it a commit grows long without getting cheaper per message. */
+const LARGEST_SET = 200;
+/** How often a set of one is tried again when another transaction got in its way. */
+const CONFLICT_TRIES = 5;
+
+/**
+ * A service's part in the saga: takes messages to its rules, and their facts to the database and the outbox, as one unit.
+ *
+ * Messages that arrive while a transaction is in flight commit together in the next. Each one's outcome is its own: a
+ * message that breaks a rule or is refused by the database leaves those beside it untouched.
+ */
+export class Participant<State = unknown, M extends Message = Message, F extends { type: string } = { type: string }> {
+  readonly #waiting: Job<State, M>[] = [];
+  #busy = false;
+
+  constructor(private readonly options: ParticipantOptions<State, M, F>) {}
+
+  /**
+   * Resolves to the aggregate's state once everything that follows from `message` is committed: inbox, state and outbox.
+   * With `delivery`, a message that was handled before changes nothing. Rejects with `RetryLater` when the database is
+   * away (the outcome is then unknown; the same message may be handed in again), with `Unprocessable` when the event is
+   * older than the inbox remembers, and with whatever the rules threw.
+   */
+  handle(message: M, delivery?: Delivery): Promise<State> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ message, delivery, trace: currentTrace(), resolve, reject });
+      if (!this.#busy) void this.#work();
+    });
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true;
+    while (this.#waiting.length > 0) await this.#settle(this.#waiting.splice(0, LARGEST_SET), 1);
+    this.#busy = false;
+  }
+
+  async #settle(jobs: readonly Job<State, M>[], attempt: number): Promise<void> {
+    try {
+      const rows: OutboxRow[] = [];
+      const outcomes = await transaction(this.options.pool, (tx) => this.#commit(tx, jobs, rows));
+      if (rows.length > 0) this.options.outlet.offer(rows);
+      for (const [job, outcome] of outcomes) {
+        if ('error' in outcome) job.reject(outcome.error);
+        else job.resolve(outcome.state);
+      }
+    } catch (error) {
+      const alone = jobs.length === 1;
+      if (!alone && (isConflict(error) || isDataError(error))) {
+        for (const job of jobs) await this.#settle([job], 1);
+      } else if (alone && isConflict(error) && attempt < CONFLICT_TRIES) {
+        await this.#settle(jobs, attempt + 1);
+      } else {
+        const reason = isAway(error)
+          ? new RetryLater(`the database is away: ${(error as Error).message}`, { cause: error })
+          : error;
+        for (const job of jobs) job.reject(reason);
+      }
+    }
+  }
+
+  async #commit(tx: Tx, jobs: readonly Job<State, M>[], rows: OutboxRow[]) {
+    const { rules, store } = this.options;
+    const now = this.options.now();
+    const ids = [...new Set(jobs.map((job) => rules.aggregateOf(job.message)))].sort();
+    const states = new Map(
+      await store.load(
+        tx,
+        ids,
+        jobs.map((job) => job.message),
+      ),
+    );
+    // Looked up under the aggregates' locks: whoever handled the same delivery meanwhile has committed by now.
+    const handled = await findHandled(
+      tx,
+      jobs.flatMap((job) => job.delivery ?? []),
+    );
+    const facts = new Map<string, { orderId: string; fact: F; trace: Trace }[]>();
+    const remembered: Delivery[] = [];
+    const outcomes = new Map<Job<State, M>, { state: State } | { error: unknown }>();
+
+    for (const job of jobs) {
+      const { message, delivery } = job;
+      const id = rules.aggregateOf(message);
+      const before = states.get(id) ?? rules.initial(id);
+      try {
+        if (delivery) refuseForgotten(delivery, now);
+        const isNew = !delivery || !handled.has(delivery);
+        const decided = isNew ? rules.decide(message, before, now) : [];
+        let state = before;
+        const said: OutboxRow[] = [];
+        for (const fact of decided) {
+          state = rules.evolve(state, fact, message.orderId);
+          const out = this.options.outbound(message.orderId, fact);
+          if (out) said.push(rowOf(this.options.newId(), message.orderId, out, now, job.trace));
+        }
+        // From here on nothing throws, so a message has all of its effects or none.
+        if (delivery && isNew) {
+          handled.add(delivery);
+          remembered.push(delivery);
+        }
+        if (decided.length > 0) {
+          states.set(id, state);
+          facts.set(id, [
+            ...(facts.get(id) ?? []),
+            ...decided.map((fact) => ({ orderId: message.orderId, fact, trace: job.trace })),
+          ]);
+        }
+        rows.push(...said);
+        outcomes.set(job, { state });
+      } catch (error) {
+        outcomes.set(job, { error });
+      }
+    }
+
+    const changes = ids.flatMap((id) => {
+      const about = facts.get(id);
+      return about
+        ? [{ id, state: states.get(id)!, facts: about, at: now, traceparent: about[0]!.trace.traceparent }]
+        : [];
+    });
+    if (changes.length > 0) await store.save(tx, changes);
+    await rememberHandled(tx, remembered);
+    await storeRows(tx, rows, this.options.outlet.leaseMs);
+    return outcomes;
+  }
+}

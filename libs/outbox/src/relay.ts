@@ -1,0 +1,169 @@
+import { type Counter, metrics, type ObservableGauge } from '@opentelemetry/api';
+import type { Pool } from 'pg';
+import { isAway } from './database.js';
+import { backlog, claimRows, markPublished, type OutboxRow, quarantine } from './outbox.js';
+
+/** What the relay publishes through; `JetStreamPublisher` fits. Resolves when the broker has stored the message. */
+export interface Publisher {
+  publish(message: { subject: string; id: string; headers: Record<string, string>; data: string }): Promise<unknown>;
+}
+
+/** Whether an error says that a message can never be published, whatever the weather. */
+const isRejected = (error: unknown): error is Error => (error as { code?: string } | null)?.code === 'PUBLISH_REJECTED';
+
+/** The most rows held in memory; what comes beyond stays in the table for the sweep. */
+const MOST_IN_MEMORY = 2000;
+const SWEEP_SIZE = 500;
+const SWEEP_EVERY_MS = 200;
+const LONGEST_PAUSE_MS = 5000;
+
+/**
+ * Publishes what the outbox holds: right after the commit from memory, many at a time, the rows of one aggregate one
+ * after the other; and by a sweep what a crash or an outage left behind.
+ */
+export class Relay {
+  /**
+   * How long a row belongs to the process that stored it, in milliseconds. After a crash the sweep of any instance takes
+   * over then.
+   */
+  readonly leaseMs = 3000;
+  readonly #chains = new Map<string, Promise<void>>();
+  #published: string[] = [];
+  #marking: Promise<void> | undefined;
+  #inFlight = 0;
+  #publishedInAll = 0;
+  #sweeping: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #running = false;
+  #pauseMs = SWEEP_EVERY_MS;
+  #backlog = { unpublished: 0, oldestMs: 0, quarantined: 0 };
+  #measuredAt = 0;
+  readonly #counter: Counter = metrics
+    .getMeter('@pavane/outbox')
+    .createCounter('outbox_published', { description: 'Messages published by the relay' });
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly publisher: Publisher,
+    private readonly log: {
+      error(message: string, ...more: unknown[]): void;
+      warn(message: string, ...more: unknown[]): void;
+    } = console,
+  ) {
+    const meter = metrics.getMeter('@pavane/outbox');
+    const gauge = (name: string, description: string, read: () => number): ObservableGauge => {
+      const g = meter.createObservableGauge(name, { description });
+      g.addCallback((result) => result.observe(read()));
+      return g;
+    };
+    gauge('outbox_unpublished', 'Rows not yet published (counted up to 10,000)', () => this.#backlog.unpublished);
+    gauge(
+      'outbox_oldest_unpublished_seconds',
+      'How long the oldest unpublished row has waited',
+      () => this.#backlog.oldestMs / 1000,
+    );
+    gauge('outbox_quarantined', 'Rows that can never be published', () => this.#backlog.quarantined);
+  }
+
+  /** Starts sweeping. */
+  start(): void {
+    this.#running = true;
+    this.#schedule(0);
+  }
+
+  /** Publishes rows whose transaction has just committed. */
+  offer(rows: readonly OutboxRow[]): void {
+    for (const row of rows) {
+      if (this.#inFlight >= MOST_IN_MEMORY) return;
+      void this.#take(row);
+    }
+  }
+
+  /** How long the oldest unpublished row has waited, in milliseconds, as of the last second; 0 when there is none. */
+  oldestUnpublishedMs(): number {
+    return this.#backlog.oldestMs === 0 ? 0 : this.#backlog.oldestMs + (Date.now() - this.#measuredAt);
+  }
+
+  /** Stops sweeping and resolves when everything in memory is published and marked, or has failed and waits in the table. */
+  async drain(): Promise<void> {
+    this.#running = false;
+    clearTimeout(this.#timer);
+    await this.#sweeping;
+    while (this.#chains.size > 0) await Promise.all(this.#chains.values());
+    while (this.#marking) await this.#marking;
+  }
+
+  #take(row: OutboxRow): Promise<void> {
+    this.#inFlight++;
+    const before = this.#chains.get(row.aggregateId);
+    const chain: Promise<void> = (before ? before.then(() => this.#publish(row)) : this.#publish(row)).finally(() => {
+      this.#inFlight--;
+      if (this.#chains.get(row.aggregateId) === chain) this.#chains.delete(row.aggregateId);
+    });
+    this.#chains.set(row.aggregateId, chain);
+    return chain;
+  }
+
+  async #publish(row: OutboxRow): Promise<void> {
+    try {
+      await this.publisher.publish(row);
+      this.#counter.add(1);
+      this.#publishedInAll++;
+      this.#published.push(row.id);
+      this.#markSoon();
+    } catch (error) {
+      if (isRejected(error)) {
+        this.log.error(`outbox row was quarantined: ${error.message}`, { outboxId: row.id, subject: row.subject });
+        await quarantine(this.pool, row.id, error.message).catch(() => undefined);
+      }
+      // Anything else: the row stays unpublished, and the sweep takes it when its lease is over.
+    }
+  }
+
+  #markSoon(): void {
+    this.#marking ??= this.#mark();
+  }
+
+  async #mark(): Promise<void> {
+    try {
+      while (this.#published.length > 0) await markPublished(this.pool, this.#published.splice(0));
+    } catch (error) {
+      // Published but not marked: the sweep publishes it again under the same id, and listeners skip what they know.
+      this.log.warn(`published rows could not be marked: ${(error as Error).message}`);
+    } finally {
+      this.#marking = undefined;
+    }
+  }
+
+  #schedule(ms: number): void {
+    if (!this.#running) return;
+    this.#timer = setTimeout(() => {
+      this.#sweeping = this.#sweep().finally(() => {
+        this.#sweeping = undefined;
+        this.#schedule(this.#pauseMs);
+      });
+    }, ms);
+  }
+
+  async #sweep(): Promise<void> {
+    try {
+      if (Date.now() - this.#measuredAt >= 1000) {
+        this.#backlog = await backlog(this.pool);
+        this.#measuredAt = Date.now();
+      }
+      let full = true;
+      while (full && this.#running) {
+        const rows = await claimRows(this.pool, SWEEP_SIZE, this.leaseMs * 2);
+        full = rows.length === SWEEP_SIZE;
+        const before = this.#publishedInAll;
+        await Promise.all(rows.map((row) => this.#take(row)));
+        const stuck = rows.length > 0 && this.#publishedInAll === before;
+        this.#pauseMs = stuck ? Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS) : SWEEP_EVERY_MS;
+        if (stuck) return;
+      }
+    } catch (error) {
+      if (!isAway(error)) this.log.error(`outbox sweep failed: ${(error as Error).message}`);
+      this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+}
