@@ -1,0 +1,74 @@
+import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
+import { Duration, Integer, Variable } from './config-variables.js';
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
+
+const POSTGRES_URL = /^postgres(ql)?:\/\/[^\s/]+\/[^\s?]+/;
+const NATS_URLS = /^(nats|tls):\/\/[^\s,]+(,\s*(nats|tls):\/\/[^\s,]+)*$/;
+
+/** The environment every service reads. A service extends it with its own variables; the property name is the variable. */
+export class ServiceConfig {
+  /** Port of the HTTP door. */
+  @Integer({ min: 0, max: 65_535, example: 3000 })
+  PORT = 3000;
+
+  /** Address the HTTP door listens on. All by default, as containers need; name 127.0.0.1 to keep it on this machine. */
+  @IsString({ message: 'an address to listen on' })
+  @Variable({ example: '127.0.0.1' })
+  HOST = '0.0.0.0';
+
+  /** The service's own database. */
+  @Matches(POSTGRES_URL, { message: 'the URL of a PostgreSQL database' })
+  @Variable({ example: 'postgresql://order:secret@127.0.0.1:5432/order' })
+  DATABASE_URL!: string;
+
+  /** Connections this process may hold. */
+  @Integer({ min: 1, max: 500 })
+  DATABASE_POOL = 10;
+
+  /** After this a single statement is cancelled by the database. */
+  @Duration({ min: 100 })
+  DATABASE_STATEMENT_TIMEOUT = 10_000;
+
+  /** One broker or several of a cluster, separated by commas. */
+  @Matches(NATS_URLS, { message: 'the URL of a NATS server, or several separated by commas' })
+  @Variable({ example: 'nats://127.0.0.1:4222' })
+  NATS_URL!: string;
+
+  /** Broker account of this service, when the broker asks for one. */
+  @IsOptional()
+  @IsString()
+  @Variable({ example: 'order' })
+  NATS_USER?: string;
+
+  @IsOptional()
+  @IsString()
+  @Variable({ secret: true })
+  NATS_PASSWORD?: string;
+
+  /** The least severe log line that is written. */
+  @IsIn(LOG_LEVELS, { message: `one of ${LOG_LEVELS.join(', ')}` })
+  @Variable({ example: 'log' })
+  LOG_LEVEL: (typeof LOG_LEVELS)[number] = 'log';
+
+  /** The largest request body that is read. */
+  @Matches(/^\d+(b|kb|mb)$/, { message: 'a size in b, kb or mb' })
+  @Variable({ example: '64kb' })
+  BODY_LIMIT = '64kb';
+
+  /** Requests a client address may make in a minute, counted by this instance; 0 is without limit. */
+  @Integer({ min: 0, example: 300 })
+  RATE_LIMIT = 0;
+
+  /** Proxies in front of the service, whose X-Forwarded-For is believed; matters to the rate limit. */
+  @Integer({ min: 0, max: 10 })
+  TRUSTED_PROXIES = 0;
+
+  /** After a stop was asked for, everything is finished by then or is cut off. */
+  @Duration({ min: 1, example: '20s' })
+  SHUTDOWN_DEADLINE = 20_000;
+
+  /** How long to go on serving, unready, before intake stops: the time load balancers take to look elsewhere. */
+  @Duration({ example: '5s' })
+  SHUTDOWN_GRACE = 0;
+}

@@ -1,0 +1,68 @@
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { PG_POOL } from '@pavane/outbox';
+import { Pool, type QueryConfig } from 'pg';
+import type { ServiceConfig } from './config.js';
+import { ShutdownCoordinator } from './coordinator.js';
+
+/** Time to get a connection before the database counts as away, in milliseconds. */
+const CONNECT_MS = 3_000;
+
+/** Time an answer to the readiness probe may take, in milliseconds. */
+const PROBE_MS = 2_000;
+
+/** The pool of a service. A lost idle connection is replaced on demand and never ends the process. */
+export function createPool(config: ServiceConfig, name: string, max = config.DATABASE_POOL): Pool {
+  const pool = new Pool({
+    connectionString: config.DATABASE_URL,
+    application_name: name,
+    max,
+    connectionTimeoutMillis: CONNECT_MS,
+    statement_timeout: config.DATABASE_STATEMENT_TIMEOUT,
+    // A transaction forgotten open would hold its row locks for ever.
+    idle_in_transaction_session_timeout: config.DATABASE_STATEMENT_TIMEOUT,
+    keepAlive: true,
+  });
+  const logger = new Logger('Database');
+  pool.on('error', (error) => logger.warn('an idle connection was lost', { problem: error.message }));
+  return pool;
+}
+
+/** Tells whether the database answers, on a connection of its own: a pool that is merely busy is not an outage. */
+@Injectable()
+export class DatabaseProbe implements OnApplicationShutdown {
+  private readonly pool: Pool;
+
+  constructor(config: ServiceConfig, name: string) {
+    this.pool = createPool(config, `${name}-probe`, 1);
+  }
+
+  /** @returns what is wrong, or undefined */
+  async problem(): Promise<string | undefined> {
+    try {
+      // `query_timeout` is read by pg though its types do not name it here; it also ends a wait on a half-open link.
+      await this.pool.query({ text: 'SELECT 1', query_timeout: PROBE_MS } as QueryConfig);
+      return undefined;
+    } catch (error) {
+      // Of several addresses tried in vain only the code is common.
+      const { message, code, name } = error as NodeJS.ErrnoException;
+      return message || code || name;
+    }
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.end();
+  }
+}
+
+/** Ends the pool when an app is closed by itself, as tests do; the coordinator does so later, after the broker. */
+@Injectable()
+export class PoolOwner implements OnApplicationShutdown {
+  constructor(
+    @Inject(PG_POOL) private readonly pool: Pool,
+    @Inject(ShutdownCoordinator) private readonly coordinator: ShutdownCoordinator,
+  ) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    if (!this.coordinator.isDraining) await this.pool.end();
+  }
+}

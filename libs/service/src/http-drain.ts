@@ -1,0 +1,56 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** How long a connection that has not sent anything may take to do so once intake has stopped, in milliseconds. */
+const UNUSED_MS = 200;
+
+/**
+ * Lets an HTTP server stop without cutting anybody off: requests in flight are answered, on connections that close
+ * after the answer. Event streams, which would never end, are ended: their clients reconnect elsewhere.
+ */
+export class HttpDrain {
+  private readonly responses = new Set<ServerResponse>();
+  private readonly sockets = new Set<Socket>();
+  private draining = false;
+
+  constructor(private readonly server: Server) {
+    server.on('connection', (socket: Socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+    });
+    // Before Express, which sends headers.
+    server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => this.track(response));
+  }
+
+  /** Requests being answered at this moment. */
+  get inFlight(): number {
+    return this.responses.size;
+  }
+
+  /** Accepts nothing new. Resolves when every connection is gone. */
+  stop(): Promise<void> {
+    this.draining = true;
+    // close() also closes the connections that wait between two requests.
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const response of this.responses) this.closeAfter(response);
+    // Node counts a connection as busy that was opened ahead and never used, up to its headers timeout of a minute.
+    setTimeout(() => {
+      for (const socket of this.sockets) if (socket.bytesRead === 0) socket.destroy();
+    }, UNUSED_MS);
+    return closed;
+  }
+
+  private track(response: ServerResponse): void {
+    this.responses.add(response);
+    if (this.draining) this.closeAfter(response);
+    response.once('close', () => {
+      this.responses.delete(response);
+      if (this.draining) setImmediate(() => this.server.closeIdleConnections());
+    });
+  }
+
+  private closeAfter(response: ServerResponse): void {
+    if (!response.headersSent) response.setHeader('Connection', 'close');
+    else if (String(response.getHeader('Content-Type')).startsWith('text/event-stream')) response.end();
+  }
+}

@@ -1,0 +1,130 @@
+import { IsIn } from 'class-validator';
+import { ServiceConfig } from './config.js';
+import { Duration, Integer, Switch, Variable } from './config-variables.js';
+import { ConfigError, type ConfigProblem, loadConfig } from './load-config.js';
+
+class OrderConfig extends ServiceConfig {
+  override PORT = 3100;
+
+  @Duration({ min: 1000, max: 86_400_000, example: '15m' })
+  ORDER_DEADLINE = 900_000;
+
+  @Integer({ min: 1, max: 5 })
+  ATTEMPTS!: number;
+
+  @Switch()
+  STRICT = false;
+
+  @IsIn(['EUR', 'USD'])
+  @Variable({ example: 'EUR' })
+  CURRENCY!: string;
+
+  @IsIn(['never'])
+  @Variable({ secret: true })
+  PROVIDER_CREDENTIAL = 'never';
+}
+
+const RIGHT = {
+  DATABASE_URL: 'postgresql://order:secret@localhost:5432/order',
+  NATS_URL: 'nats://a:4222, nats://b:4222',
+  ATTEMPTS: '3',
+  CURRENCY: 'EUR',
+};
+
+describe('a configuration', () => {
+  it('is read from the environment over the defaults of its class and those it extends', () => {
+    const config = loadConfig(OrderConfig, {
+      ...RIGHT,
+      ORDER_DEADLINE: '10s',
+      STRICT: 'true',
+      SHUTDOWN_GRACE: '250ms',
+    });
+    expect(config).toBeInstanceOf(OrderConfig);
+    expect(config).toMatchObject({
+      PORT: 3100,
+      ORDER_DEADLINE: 10_000,
+      ATTEMPTS: 3,
+      STRICT: true,
+      SHUTDOWN_GRACE: 250,
+    });
+    expect(config.SHUTDOWN_DEADLINE).toBe(20_000);
+  });
+
+  it('ignores variables it does not name and takes empty ones for not set', () => {
+    const config = loadConfig(OrderConfig, { ...RIGHT, HOME: '/root', PORT: '' });
+    expect(config.PORT).toBe(3100);
+    expect(Object.keys(config)).not.toContain('HOME');
+  });
+
+  it.each([
+    ['250ms', 250],
+    ['10s', 10_000],
+    ['1.5m', 90_000],
+    ['1h', 3_600_000],
+    ['7d', 604_800_000],
+  ])('reads the duration %s', (text, ms) => {
+    class Config {
+      @Duration()
+      TIME!: number;
+    }
+    expect(loadConfig(Config, { TIME: text }).TIME).toBe(ms);
+  });
+
+  it.each(['900', '10 sec', '-1s', '1h30m', 'soon'])('refuses the duration %s rather than guess', (text) => {
+    expect(problemsOf({ ...RIGHT, ORDER_DEADLINE: text })).toMatchObject([{ name: 'ORDER_DEADLINE' }]);
+  });
+
+  it.each(['3.5', '0x3', '3e0', '3 times', '6', '0'])(
+    'refuses the number %s where one from 1 to 5 is expected',
+    (text) => {
+      expect(problemsOf({ ...RIGHT, ATTEMPTS: text })).toMatchObject([
+        { name: 'ATTEMPTS', given: JSON.stringify(text), expected: 'a whole number, from 1 to 5' },
+      ]);
+    },
+  );
+});
+
+describe('the error about a configuration', () => {
+  it('names everything that is wrong or missing, with what is expected and an example', () => {
+    const problems = problemsOf({ DATABASE_URL: 'mysql://x', ORDER_DEADLINE: '1ms', STRICT: 'yes' });
+    expect(problems.map((problem) => problem.name).toSorted()).toEqual([
+      'ATTEMPTS',
+      'CURRENCY',
+      'DATABASE_URL',
+      'NATS_URL',
+      'ORDER_DEADLINE',
+      'STRICT',
+    ]);
+    const { message } = new ConfigError(problems);
+    expect(message).toContain('6 environment variables are missing or not usable.');
+    expect(message).toContain('ATTEMPTS is missing');
+    expect(message).toContain(
+      'ORDER_DEADLINE is "1ms"\n    expected: a duration such as 250ms, 10s, 15m, 1h or 7d, from 1s to 1d',
+    );
+    expect(message).toContain('example:  ORDER_DEADLINE=15m');
+    expect(message).toContain('expected: must be one of the following values: EUR, USD');
+  });
+
+  it('never shows a secret', () => {
+    const { message } = new ConfigError(
+      problemsOf({
+        ...RIGHT,
+        DATABASE_URL: 'postgres:/order:hunter2@localhost/order',
+        PROVIDER_CREDENTIAL: 'swordfish',
+      }),
+    );
+    expect(message).not.toMatch(/hunter2|swordfish/);
+    expect(message).toContain('postgres:/order:***@localhost/order');
+    expect(message).toContain('*** (9 characters)');
+  });
+});
+
+function problemsOf(env: NodeJS.ProcessEnv): readonly ConfigProblem[] {
+  try {
+    loadConfig(OrderConfig, env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}

@@ -1,0 +1,70 @@
+import { Readiness } from './readiness.js';
+
+const UP = { ok: true, broker: 'up', bound: true, problems: [] } as const;
+const DOWN = { ok: false, broker: 'down', bound: true, problems: ['not reached'] } as const;
+
+describe('a service', () => {
+  it('is ready when database and broker are there', async () => {
+    expect(await check({})).toEqual({ status: 'ready', reasons: [] });
+  });
+
+  it('is unready without its database, whatever the broker', async () => {
+    expect(await check({ database: 'refused' })).toEqual({ status: 'unready', reasons: ['database: refused'] });
+    expect(await check({ database: 'refused', needsBroker: false })).toMatchObject({ status: 'unready' });
+  });
+
+  it('is unready without the broker when it needs it', async () => {
+    expect(await check({ broker: DOWN, everBound: true })).toEqual({
+      status: 'unready',
+      reasons: ['broker: not reached'],
+    });
+  });
+
+  it('is ready without the broker when it can accept work alone, but only after the first binding', async () => {
+    expect(await check({ broker: DOWN, needsBroker: false, everBound: false })).toMatchObject({ status: 'unready' });
+    expect(await check({ broker: DOWN, needsBroker: false, everBound: true })).toEqual({
+      status: 'ready',
+      reasons: [],
+    });
+  });
+
+  it('is unready while it stops', async () => {
+    expect(await check({ draining: true })).toMatchObject({ status: 'unready' });
+  });
+
+  it('asks the database once for many probes at a time', async () => {
+    let asked = 0;
+    const readiness = make({ problem: async () => void asked++ });
+    await Promise.all([readiness.check(), readiness.check(), readiness.check()]);
+    expect(asked).toBe(1);
+  });
+});
+
+interface Case {
+  database?: string;
+  broker?: typeof UP | typeof DOWN;
+  everBound?: boolean;
+  needsBroker?: boolean;
+  draining?: boolean;
+  problem?: () => Promise<undefined>;
+}
+
+function make({
+  database,
+  broker = UP,
+  everBound = true,
+  needsBroker = true,
+  draining = false,
+  problem,
+}: Case): Readiness {
+  return new Readiness(
+    { problem: problem ?? (async () => database) },
+    { check: () => ({ ...broker, problems: [...broker.problems] }), everBound },
+    { isDraining: draining },
+    needsBroker,
+  );
+}
+
+function check(given: Case) {
+  return make(given).check();
+}

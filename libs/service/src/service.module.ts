@@ -1,0 +1,101 @@
+import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { type FlagDefinitions, FlagsModule } from '@pavane/flags';
+import { JetStreamConnection, JetStreamHealth, JetStreamModule } from '@pavane/jetstream';
+import { PG_POOL } from '@pavane/outbox';
+import { ServiceConfig } from './config.js';
+import { ShutdownCoordinator } from './coordinator.js';
+import { createPool, DatabaseProbe, PoolOwner } from './database.js';
+import { Intake } from './intake.js';
+import { loadConfig } from './load-config.js';
+import { OperationsController } from './operations.controller.js';
+import { Readiness } from './readiness.js';
+
+export interface ServiceOptions {
+  /** Short name: `order`. In logs, connections, metrics and the durables' prefix. */
+  name: string;
+  /** The class the environment is read into; inject it by this class or as `ServiceConfig`. */
+  config: Type<ServiceConfig>;
+  /** Flags this service reads. */
+  flags?: FlagDefinitions;
+  /** `broker: false` when the service can accept work while the broker is away. Default true. */
+  readiness?: { broker: boolean };
+}
+
+/** Metadata key under which `runService` finds the options again before it creates the app. */
+const OPTIONS = Symbol('SERVICE_OPTIONS');
+
+/** What every service has: configuration, database pool, transport, flags, health, metrics, and an orderly end. Global. */
+@Module({})
+export class ServiceModule {
+  static forRoot(options: ServiceOptions): DynamicModule {
+    const { name, config: Config, flags = {}, readiness = { broker: true } } = options;
+    return {
+      [OPTIONS]: options,
+      module: ServiceModule,
+      global: true,
+      imports: [
+        JetStreamModule.forRootAsync({
+          inject: [Config],
+          useFactory: (config: ServiceConfig) => transport(name, config),
+        }),
+        FlagsModule.forRootAsync({
+          inject: [JetStreamConnection],
+          useFactory: (connection: JetStreamConnection) => ({
+            definitions: flags,
+            connection: async () => {
+              await connection.ready();
+              return connection.nc;
+            },
+          }),
+        }),
+      ],
+      controllers: [OperationsController],
+      providers: [
+        { provide: Config, useFactory: () => loadConfig(Config) },
+        ...(Config === ServiceConfig ? [] : [{ provide: ServiceConfig, useExisting: Config }]),
+        { provide: PG_POOL, inject: [Config], useFactory: (config: ServiceConfig) => createPool(config, name) },
+        {
+          provide: DatabaseProbe,
+          inject: [Config],
+          useFactory: (config: ServiceConfig) => new DatabaseProbe(config, name),
+        },
+        PoolOwner,
+        Intake,
+        {
+          provide: ShutdownCoordinator,
+          inject: [Config],
+          useFactory: (config: ServiceConfig) => new ShutdownCoordinator({ deadlineMs: config.SHUTDOWN_DEADLINE }),
+        },
+        {
+          provide: Readiness,
+          inject: [DatabaseProbe, JetStreamHealth, ShutdownCoordinator],
+          useFactory: (database: DatabaseProbe, broker: JetStreamHealth, coordinator: ShutdownCoordinator) =>
+            new Readiness(database, broker, coordinator, readiness.broker),
+        },
+      ],
+      exports: [Config, ServiceConfig, PG_POOL, Intake, ShutdownCoordinator, Readiness],
+    } as DynamicModule;
+  }
+}
+
+/** The options an app module gave to `ServiceModule.forRoot`. @throws TypeError when it did not import it */
+export function serviceOptionsOf(appModule: Type): ServiceOptions {
+  const imports = (Reflect.getMetadata('imports', appModule) ?? []) as { [OPTIONS]?: ServiceOptions }[];
+  const found = imports.find((imported) => imported?.[OPTIONS])?.[OPTIONS];
+  if (found) return found;
+  throw new TypeError(
+    `${appModule.name} does not import ServiceModule.forRoot({ name, config }) itself; runService needs it there.`,
+  );
+}
+
+function transport(name: string, config: ServiceConfig) {
+  return {
+    service: name,
+    connection: {
+      servers: config.NATS_URL.split(',').map((url) => url.trim()),
+      // Replies stay apart per service, so that the broker can forbid one to read another's.
+      inboxPrefix: `_INBOX_${name}`,
+      ...(config.NATS_USER ? { user: config.NATS_USER, pass: config.NATS_PASSWORD } : {}),
+    },
+  };
+}
