@@ -1,0 +1,23 @@
+import { Module } from '@nestjs/common';
+import { flags, outboundOf } from '@pavane/contracts';
+import { OutboxModule } from '@pavane/outbox';
+import { ServiceModule } from '@pavane/service';
+import { NotificationConfig } from './notification.config.js';
+import { NotificationEventsController } from './notification.events.controller.js';
+import { Mailer } from './notification.mailer.js';
+import { NotificationStore } from './notification.store.js';
+import { decide, evolve, newNotification } from './notification.js';
+
+@Module({
+  imports: [
+    ServiceModule.forRoot({ name: 'notification', config: NotificationConfig, flags }),
+    OutboxModule.forParticipant({
+      store: NotificationStore,
+      rules: { aggregateOf: ({ orderId }) => orderId, initial: newNotification, decide, evolve },
+      outbound: outboundOf('notification'),
+    }),
+  ],
+  controllers: [NotificationEventsController],
+  providers: [Mailer],
+})
+export class NotificationModule {}

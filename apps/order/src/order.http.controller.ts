@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { Body, Controller, Get, Headers, HttpCode, Param, ParseUUIDPipe, Post, Res, Sse } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiHeader, ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import type { FlagTable } from '@pavane/contracts';
+import { inTrace, Participant, Relay } from '@pavane/outbox';
+import { Flags } from '@pavane/flags';
+import type { Response } from 'express';
+import type { Observable } from 'rxjs';
+import { v7 as uuidv7 } from 'uuid';
+import { Catalogue } from './order.catalogue.js';
+import { OrderConfig } from './order.config.js';
+import { OrderRequest, OrderView } from './order.http.dto.js';
+import { orderProblem } from './order.problems.js';
+import { OrderViews } from './order.views.js';
+import type { Order, OrderFact, OrderMessage } from './order.js';
+
+/** The HTTP door of the order service. */
+@ApiTags('orders')
+@Controller()
+export class OrderHttpController {
+  constructor(
+    private readonly orders: Participant<Order, OrderMessage, OrderFact>,
+    private readonly relay: Relay,
+    private readonly views: OrderViews,
+    private readonly catalogue: Catalogue,
+    private readonly flags: Flags<FlagTable>,
+    private readonly config: OrderConfig,
+  ) {}
+
+  /** Accepts an order; the same `Idempotency-Key` with the same body answers the same order again. */
+  @Post('orders')
+  @HttpCode(202)
+  @ApiHeader({ name: 'Idempotency-Key', required: true })
+  @ApiAcceptedResponse({ type: OrderView })
+  async place(
+    @Body() body: OrderRequest,
+    @Headers('idempotency-key') key: string | undefined,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OrderView> {
+    if (!key || key.length > 255)
+      throw orderProblem('idempotency-key-missing', {
+        errors: [
+          {
+            field: 'Idempotency-Key',
+            message: 'must be a header of 1 to 255 characters',
+            remedy: 'Send a fresh UUID, and the same one when you retry.',
+          },
+        ],
+      });
+    const fingerprint = createHash('sha256').update(JSON.stringify(body)).digest('hex');
+    const order = (await this.views.byKey(key, fingerprint)) ?? (await this.accept(body, key, fingerprint));
+    response.setHeader('Location', `/orders/${order.id}`);
+    return order;
+  }
+
+  private async accept(body: OrderRequest, idempotencyKey: string, fingerprint: string): Promise<OrderView> {
+    if (!(await this.flags.boolean('orders.intake'))) throw orderProblem('intake-closed', { retryAfter: 30 });
+    if (this.relay.oldestUnpublishedMs() > this.config.OUTBOX_MAX_AGE)
+      throw orderProblem('outbox-stalled', { retryAfter: 30 });
+    const total = await this.catalogue.total(body.items);
+    const deadlineAt = new Date(Date.now() + this.config.ORDER_DEADLINE);
+    const orderId = uuidv7();
+    try {
+      await this.orders.handle({
+        type: 'place',
+        orderId,
+        data: { ...body, total, deadlineAt, idempotencyKey, fingerprint },
+      });
+    } catch (error) {
+      // Somebody else placed an order under this key meanwhile: theirs is the order.
+      const other = await this.views.byKey(idempotencyKey, fingerprint);
+      if (other) return other;
+      throw error;
+    }
+    return this.views.byId(orderId);
+  }
+
+  @Get('orders/:id')
+  @ApiOkResponse({ type: OrderView })
+  order(@Param('id', ParseUUIDPipe) id: string): Promise<OrderView> {
+    return this.views.byId(id);
+  }
+
+  /** The order's history as it happens (server-sent events), until it has ended and been seen to. */
+  @Sse('orders/:id/events')
+  events(@Param('id', ParseUUIDPipe) id: string): Promise<Observable<{ id: string; data: object }>> {
+    return this.views.follow(id);
+  }
+
+  /** Cancels a pending order; 409 when it has ended otherwise. */
+  @Post('orders/:id/cancel')
+  @HttpCode(200)
+  @ApiOkResponse({ type: OrderView })
+  async cancel(@Param('id', ParseUUIDPipe) id: string): Promise<OrderView> {
+    const trace = await this.views.traceOf(id);
+    const order = await inTrace(trace, () => this.orders.handle({ type: 'cancel', orderId: id, data: {} }));
+    if (order.reason !== 'customer_request')
+      throw orderProblem('order-ended', {
+        detail: `Order ${id} is ${order.status}${order.reason ? ` (${order.reason})` : ''}.`,
+      });
+    return this.views.byId(id);
+  }
+}

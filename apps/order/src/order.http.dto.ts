@@ -1,0 +1,70 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { type CancelReason, CANCEL_REASONS, MAX_LINES, MAX_QUANTITY, Money, OrderItem } from '@pavane/contracts';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsEmail,
+  IsInt,
+  IsString,
+  Length,
+  Matches,
+  Max,
+  Min,
+  ValidateNested,
+} from 'class-validator';
+
+export class OrderLine implements OrderItem {
+  @ApiProperty({ example: 'TEAPOT' })
+  @IsString()
+  @Length(1, 64)
+  @Matches(/^[A-Za-z0-9._-]+$/)
+  sku!: string;
+
+  @ApiProperty({ example: 2, minimum: 1, maximum: MAX_QUANTITY })
+  @IsInt()
+  @Min(1)
+  @Max(MAX_QUANTITY)
+  quantity!: number;
+}
+
+/** The body of `POST /orders`. Prices are not in it: they come from the catalogue. */
+export class OrderRequest {
+  @ApiProperty({ example: 'customer-1' })
+  @IsString()
+  @Length(1, 64)
+  customerId!: string;
+
+  @ApiProperty({ example: 'ada@example.com' })
+  @IsEmail()
+  email!: string;
+
+  @ApiProperty({ type: [OrderLine] })
+  @ValidateNested({ each: true })
+  @Type(() => OrderLine)
+  @ArrayMinSize(1)
+  @ArrayMaxSize(MAX_LINES)
+  items!: OrderLine[];
+
+  @ApiProperty({ example: 'card_ok' })
+  @IsString()
+  @Length(1, 64)
+  paymentMethod!: string;
+}
+
+export class HistoryEntry {
+  @ApiProperty() event!: string;
+  @ApiProperty({ format: 'date-time' }) at!: Date;
+}
+
+/** An order as `GET /orders/:id` answers it. */
+export class OrderView {
+  @ApiProperty({ format: 'uuid' }) id!: string;
+  @ApiProperty({ enum: ['pending', 'confirmed', 'cancelled'] }) status!: 'pending' | 'confirmed' | 'cancelled';
+  @ApiProperty({ enum: CANCEL_REASONS, required: false }) reason?: CancelReason;
+  @ApiProperty({ type: [OrderLine] }) items!: OrderItem[];
+  @ApiProperty({ type: Object, example: { amount: 9800, currency: 'EUR' } }) total!: Money;
+  @ApiProperty({ format: 'date-time' }) createdAt!: Date;
+  @ApiProperty({ format: 'date-time' }) deadlineAt!: Date;
+  @ApiProperty({ type: [HistoryEntry] }) history!: HistoryEntry[];
+}

@@ -1,0 +1,27 @@
+import { Module } from '@nestjs/common';
+import { flags, outboundOf } from '@pavane/contracts';
+import { OutboxModule } from '@pavane/outbox';
+import { ServiceModule } from '@pavane/service';
+import { Catalogue, CatalogueHttpController } from './order.catalogue.js';
+import { OrderConfig } from './order.config.js';
+import { OrderEventsController } from './order.events.controller.js';
+import { OrderHttpController } from './order.http.controller.js';
+import { decide, evolve, newOrder } from './order.js';
+import { OrderDatabase, OrderStore } from './order.store.js';
+import { OrderSweeper } from './order.sweeper.js';
+import { OrderViews } from './order.views.js';
+
+@Module({
+  imports: [
+    // Orders are accepted into the outbox while the broker is away.
+    ServiceModule.forRoot({ name: 'order', config: OrderConfig, flags, readiness: { broker: false } }),
+    OutboxModule.forParticipant({
+      store: OrderStore,
+      rules: { aggregateOf: ({ orderId }) => orderId, initial: newOrder, decide, evolve },
+      outbound: outboundOf('order'),
+    }),
+  ],
+  controllers: [OrderHttpController, CatalogueHttpController, OrderEventsController],
+  providers: [OrderDatabase, OrderViews, Catalogue, OrderSweeper],
+})
+export class OrderModule {}

@@ -1,0 +1,18 @@
+import { defineProblems, problem, type ProblemOptions } from '@pavane/service';
+
+const problems = defineProblems({
+  'idempotency-key-missing': {
+    status: 400,
+    title: 'The Idempotency-Key header is missing or longer than 255 characters',
+  },
+  'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used for another order' },
+  'invalid-request': { status: 400, title: 'The request is not valid' },
+  'order-unknown': { status: 404, title: 'There is no such order' },
+  'order-ended': { status: 409, title: 'The order has ended and can no longer be cancelled' },
+  'intake-closed': { status: 503, title: 'No new orders are accepted for the moment' },
+  'outbox-stalled': { status: 503, title: 'Accepted orders are not getting through, so no new ones are accepted' },
+});
+
+/** An error of the order service that the client gets to read. */
+export const orderProblem = (slug: keyof typeof problems, options?: ProblemOptions) =>
+  problem(problems[slug].status, slug, options);

@@ -1,0 +1,4 @@
+import { runService } from '@pavane/service';
+import { PaymentModule } from './payment.module.js';
+
+await runService(PaymentModule);
