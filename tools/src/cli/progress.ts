@@ -1,0 +1,29 @@
+import type { Progress } from '../local/platform.js';
+
+/** Prints each step with the time it took; to stderr, so that `--json` output stays clean. */
+export const printed: Progress = async (what, work) => {
+  const start = performance.now();
+  const live = process.stderr.isTTY;
+  if (live) process.stderr.write(`  … ${what}`);
+  const slow = live ? undefined : setTimeout(() => process.stderr.write(`  … ${what}\n`), 2000);
+  try {
+    const result = await work();
+    process.stderr.write(
+      `${live ? '\r\x1b[K' : ''}  ✔ ${what} (${((performance.now() - start) / 1000).toFixed(1)} s)\n`,
+    );
+    return result;
+  } catch (error) {
+    process.stderr.write(`${live ? '\r\x1b[K' : ''}  ✘ ${what}\n`);
+    throw error;
+  } finally {
+    clearTimeout(slow);
+  }
+};
+
+/** What the variables of the local platform mean, for `--help`. */
+export const PLATFORM_HELP = {
+  'ORDER_PORT, PAYMENT_PORT, …':
+    'ports of the local platform: ORDER, PAYMENT, INVENTORY, NOTIFICATION, PROVIDER, SMTP, MAIL, NATS, NATS_MONITOR, POSTGRES',
+  PLATFORM_DIR: 'where the local platform keeps its state (default .platform)',
+  NATS_SERVER_BIN: 'a nats-server 2.15.1 or later to use instead of a downloaded one',
+};

@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto';
+import type { Scenario } from './scenarios.js';
+
+/** An order as the order service answers it. */
+export interface Order {
+  id: string;
+  status: 'pending' | 'confirmed' | 'cancelled';
+  reason?: string;
+  total: { amount: number; currency: string };
+  history: { event: string; at: string }[];
+}
+
+/** Places an order and resolves to it. Rejects with the problem the service answered. */
+export async function place(
+  url: string,
+  { items, paymentMethod }: Pick<Scenario, 'items' | 'paymentMethod'>,
+  key: string = randomUUID(),
+): Promise<Order> {
+  const response = await fetch(`${url}/orders`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': key },
+    body: JSON.stringify({ customerId: 'demo', email: 'demo@example.com', items, paymentMethod }),
+  });
+  if (response.status !== 202)
+    throw new Error(`POST ${url}/orders was answered ${response.status}: ${await response.text()}`);
+  return (await response.json()) as Order;
+}
+
+/** The order as it is now. */
+export async function read(url: string, id: string): Promise<Order> {
+  const response = await fetch(`${url}/orders/${id}`);
+  if (!response.ok)
+    throw new Error(`GET ${url}/orders/${id} was answered ${response.status}: ${await response.text()}`);
+  return (await response.json()) as Order;
+}
+
+/** Asks for a cancellation; resolves to the HTTP status. */
+export const cancel = async (url: string, id: string): Promise<number> =>
+  (await fetch(`${url}/orders/${id}/cancel`, { method: 'POST' })).status;

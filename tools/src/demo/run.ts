@@ -1,0 +1,49 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { cancel, type Order, place, read } from './client.js';
+import { type Scenario, SCENARIOS } from './scenarios.js';
+
+/** A demo order that has been seen to its end. */
+export interface Shown {
+  scenario: Scenario;
+  order: Order;
+  /** Whether it ended as it must, with everything that had to follow. */
+  asExpected: boolean;
+}
+
+const outcomeOf = (order: Order): string => order.reason ?? order.status;
+const isDone = (order: Order, scenario: Scenario): boolean =>
+  order.status !== 'pending' && scenario.echoes.every((echo) => order.history.some(({ event }) => event === echo));
+
+/** Places every demo order at once and calls `onEnd` for each as soon as it has ended and been seen to. */
+export async function runDemo(url: string, onEnd: (shown: Shown) => void, withinMs = 60_000): Promise<Shown[]> {
+  return Promise.all(
+    SCENARIOS.map(async (scenario) => {
+      const deadline = Date.now() + withinMs;
+      let order = await place(url, scenario);
+      if (scenario.cancels) await cancel(url, order.id);
+      while (!isDone(order, scenario) && Date.now() < deadline) {
+        await delay(100);
+        order = await read(url, order.id);
+      }
+      const shown = { scenario, order, asExpected: outcomeOf(order) === scenario.expected && isDone(order, scenario) };
+      onEnd(shown);
+      return shown;
+    }),
+  );
+}
+
+/** An order's timeline, as a person likes to read it. */
+export function timeline({ scenario, order, asExpected }: Shown): string {
+  const start = Date.parse(order.history[0]?.at ?? '');
+  const lines = order.history.map(
+    ({ event, at }) => `     ${`+${((Date.parse(at) - start) / 1000).toFixed(2)} s`.padStart(9)}  ${event}`,
+  );
+  const total = `${(order.total.amount / 100).toFixed(2)} ${order.total.currency}`;
+  const verdict = asExpected ? '✔' : '✘';
+  const wanted = asExpected ? '' : `   (expected ${scenario.expected} with ${scenario.echoes.join(', ')})`;
+  return [
+    `  ${verdict} ${scenario.title}`,
+    `     ${order.id}  ${total}  → ${outcomeOf(order)}${wanted}`,
+    ...lines,
+  ].join('\n');
+}

@@ -1,0 +1,4 @@
+// class-transformer publishes no types for the one place that knows what nested values are.
+declare module 'class-transformer/cjs/storage.js' {
+  export const defaultMetadataStorage: never;
+}

@@ -1,0 +1,167 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import { type Service, topology } from '@pavane/contracts';
+import { apply } from '@pavane/jetstream/provisioning';
+import { type NatsServer, type PostgresServer, startNats, startPostgres } from '@pavane/testing/servers';
+import { Client } from 'pg';
+import { readFile } from 'node:fs/promises';
+import { migrate } from '../migrate.js';
+import { Child } from './child.js';
+import { type Addresses, localAddresses, ROOT, SERVICES, type Settings } from './settings.js';
+
+/** Told what is being done, and when it is done. */
+export type Progress = <T>(what: string, work: () => Promise<T>) => Promise<T>;
+const silent: Progress = (_, work) => work();
+
+export interface PlatformOptions {
+  /** Throws away what an earlier platform in the same directory kept. */
+  fresh?: boolean;
+  progress?: Progress;
+  /** Told when a process died and is started again. */
+  onDeath?: (name: string, how: string) => void;
+}
+
+/** The whole platform on this machine: every server and every service a process of its own. */
+export class LocalPlatform {
+  readonly addresses: Addresses;
+  readonly services = new Map<Service, Child>();
+  nats!: NatsServer;
+  postgres!: PostgresServer;
+  provider!: Child;
+  mail!: Child;
+
+  private constructor(
+    readonly settings: Settings,
+    private readonly options: PlatformOptions,
+  ) {
+    this.addresses = localAddresses(settings.ports);
+  }
+
+  /** Starts everything, in the order it is needed, and resolves when every service is ready. */
+  static async start(settings: Settings, options: PlatformOptions = {}): Promise<LocalPlatform> {
+    const platform = new LocalPlatform(settings, options);
+    try {
+      await platform.#start(options.progress ?? silent);
+    } catch (error) {
+      await platform.stop();
+      throw error;
+    }
+    return platform;
+  }
+
+  async #start(progress: Progress): Promise<void> {
+    const { dir, ports } = this.settings;
+    if (this.options.fresh) rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { recursive: true });
+    await progress('nats-server and PostgreSQL', async () => {
+      [this.nats, this.postgres] = await Promise.all([
+        startNats({ port: ports.nats, monitorPort: ports.monitor, dir: join(dir, 'nats') }),
+        startPostgres({ port: ports.postgres, dir: join(dir, 'postgres'), databases: SERVICES }),
+      ]);
+    });
+    await progress('streams, consumers and database migrations', () =>
+      Promise.all([this.provision(), ...SERVICES.map((service) => this.#migrate(service))]),
+    );
+    await progress('payment provider and mail sink', async () => {
+      this.provider = this.#tool('provider', `http://127.0.0.1:${ports.provider}/health`, {
+        PORT: `${ports.provider}`,
+        SLOW_CHARGE_MS: `${this.settings.slowChargeMs}`,
+        STATE_FILE: join(dir, 'provider.journal'),
+      });
+      this.mail = this.#tool('mail-sink', `${this.addresses.mail}/health`, {
+        SMTP_PORT: `${ports.smtp}`,
+        PORT: `${ports.mail}`,
+        STATE_FILE: join(dir, 'mail.journal'),
+      });
+      await Promise.all([this.provider.start(), this.mail.start()]);
+    });
+    await progress('the four services', async () => {
+      for (const service of SERVICES) this.services.set(service, this.serviceProcess(service));
+      await Promise.all([...this.services.values()].map((child) => child.start()));
+    });
+  }
+
+  /** Creates or updates streams, consumers and buckets. */
+  async provision(): Promise<void> {
+    const nc = await connect({ servers: this.addresses.nats });
+    try {
+      await apply(nc, topology());
+    } finally {
+      await nc.close();
+    }
+  }
+
+  /** A process of a service, not yet started; a second one of the same service takes another port. */
+  serviceProcess(service: Service, port = this.settings.ports[service], name: string = service): Child {
+    const { dir, ports, orderDeadline } = this.settings;
+    const env: Record<Service, Record<string, string>> = {
+      order: { ORDER_DEADLINE: orderDeadline },
+      payment: { PROVIDER_URL: this.addresses.provider },
+      inventory: {},
+      notification: { SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`, MAIL_FROM: 'Pavane <orders@pavane.example>' },
+    };
+    return new Child({
+      name,
+      args: ['--import', '@pavane/telemetry/register', 'dist/main.js'],
+      cwd: join(ROOT, 'apps', service),
+      logFile: join(dir, 'logs', `${name}.log`),
+      readyUrl: `http://127.0.0.1:${port}/health/ready`,
+      env: {
+        PORT: `${port}`,
+        HOST: '127.0.0.1',
+        NATS_URL: this.addresses.nats,
+        DATABASE_URL: this.addresses.databases[service],
+        OTEL_SERVICE_NAME: service,
+        ...exporting(),
+        ...env[service],
+        ...this.settings.env[service],
+      },
+      ...(this.options.onDeath && { onDeath: this.options.onDeath }),
+    });
+  }
+
+  /** Drains the services in the order of the flow, then stops the servers. Resolves to the services' exit codes. */
+  async stop(progress: Progress = silent): Promise<Partial<Record<Service, number | null>>> {
+    const codes = await progress('services drain', async () =>
+      Object.fromEntries(
+        await Promise.all([...this.services].map(async ([service, child]) => [service, await child.stop()] as const)),
+      ),
+    );
+    await progress('servers stop', async () => {
+      await Promise.all([this.provider?.stop(), this.mail?.stop()]);
+      await Promise.all([this.nats?.stop(), this.postgres?.stop()]);
+    });
+    return codes;
+  }
+
+  #tool(name: string, readyUrl: string, env: Record<string, string>): Child {
+    return new Child({
+      name,
+      args: [join(ROOT, 'tools/dist', name, 'main.js')],
+      cwd: ROOT,
+      logFile: join(this.settings.dir, 'logs', `${name}.log`),
+      readyUrl,
+      env: { HOST: '127.0.0.1', ...env },
+      ...(this.options.onDeath && { onDeath: this.options.onDeath }),
+    });
+  }
+
+  async #migrate(service: Service): Promise<void> {
+    const url = this.addresses.databases[service];
+    const prisma = join(ROOT, 'apps', service, 'prisma');
+    await migrate(url, join(prisma, 'migrations'));
+    const seed = await readFile(join(prisma, 'seed.sql'), 'utf8').catch(() => undefined);
+    if (!seed) return;
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    await client.query(seed);
+    await client.end();
+  }
+}
+
+/** The variables of OpenTelemetry that were set for us are meant for the services. */
+const exporting = (): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[0].startsWith('OTEL_EXPORTER_')),
+  );

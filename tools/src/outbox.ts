@@ -1,0 +1,48 @@
+import { backlog, replay } from '@pavane/outbox';
+import { Client } from 'pg';
+import { main, UsageError } from './cli/command.js';
+import { addressesFrom, SERVICES } from './local/settings.js';
+
+await main({
+  usage: 'npm run outbox -- status | replay --since TIME [--service NAME]… [--json]',
+  about:
+    'Looks into the outboxes, and refills the streams from them after a broker lost what it had acknowledged. Listeners skip what they have handled.',
+  options: {
+    since: { type: 'string' },
+    service: { type: 'string', multiple: true, default: [...SERVICES] },
+    json: { type: 'boolean' },
+  },
+  help: {
+    status: 'what waits in each outbox',
+    replay: 'publish everything stored since TIME once more',
+    '--since TIME': 'ISO 8601, e.g. 2026-11-21T08:00:00Z; at most 48 hours back, which is how long outboxes keep it',
+    '--service NAME': 'only this service; may be given several times (default: all)',
+    '--json': 'print one JSON object as the last line',
+    'ORDER_DATABASE_URL, …':
+      'databases of a platform elsewhere; also PAYMENT_, INVENTORY_ and NOTIFICATION_DATABASE_URL',
+  },
+  async run({ since, service: names, json }, [action, ...rest]) {
+    if ((action !== 'status' && action !== 'replay') || rest.length > 0)
+      throw new UsageError('say status or replay --since TIME');
+    const from = new Date(since ?? '');
+    if (action === 'replay' && Number.isNaN(from.getTime()))
+      throw new UsageError(`--since takes a time in ISO 8601, not "${since ?? ''}"`);
+    const services = SERVICES.filter((service) => names.includes(service));
+    const unknown = names.filter((name) => !(SERVICES as readonly string[]).includes(name));
+    if (unknown.length > 0)
+      throw new UsageError(`no service is called ${unknown.join(', ')}; there are ${SERVICES.join(', ')}`);
+    const results: Record<string, unknown> = {};
+    for (const service of services) {
+      const client = new Client({ connectionString: addressesFrom().databases[service] });
+      await client.connect();
+      try {
+        results[service] = action === 'replay' ? { replayed: await replay(client, from) } : await backlog(client);
+      } finally {
+        await client.end();
+      }
+      if (!json) console.log(`  ${service.padEnd(13)} ${JSON.stringify(results[service])}`);
+    }
+    if (json) console.log(JSON.stringify(results));
+    return 0;
+  },
+});

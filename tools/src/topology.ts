@@ -1,0 +1,61 @@
+import { connect } from '@nats-io/transport-node';
+import { topology } from '@pavane/contracts';
+import { apply, type Change, plan } from '@pavane/jetstream/provisioning';
+import { main, UsageError } from './cli/command.js';
+import { addressesFrom } from './local/settings.js';
+
+await main({
+  usage: 'npm run topology -- plan | apply [--force] [--no-audit] [--replicas N] [--json]',
+  about:
+    'Compares what NATS holds (streams, consumers, buckets) with what the saga needs, and makes it so. Services only bind to it.',
+  options: {
+    force: { type: 'boolean' },
+    'no-audit': { type: 'boolean' },
+    replicas: { type: 'string', default: '1' },
+    json: { type: 'boolean' },
+  },
+  help: {
+    plan: 'print what apply would do',
+    apply: 'do it; refuses what would lose messages or cannot be undone',
+    '--force': 'do that as well, and remove consumers nobody listens to any more',
+    '--no-audit': 'leave the AUDIT stream out',
+    '--replicas N': 'copies of every stream, 1, 3 or 5 (default 1)',
+    '--json': 'print one JSON object as the last line',
+    NATS_URL: 'where NATS is (default: the local platform)',
+    'NATS_USER, NATS_PASSWORD': 'as whom, when NATS asks',
+  },
+  async run({ force, 'no-audit': noAudit, replicas, json }, [action, ...rest]) {
+    if ((action !== 'plan' && action !== 'apply') || rest.length > 0) throw new UsageError('say plan or apply');
+    if (!['1', '3', '5'].includes(replicas)) throw new UsageError(`--replicas takes 1, 3 or 5, not "${replicas}"`);
+    const wanted = topology({ replicas: Number(replicas) as 1 | 3 | 5, audit: !noAudit });
+    const user = process.env['NATS_USER'];
+    const nc = await connect({
+      servers: addressesFrom().nats,
+      ...(user && { user, pass: process.env['NATS_PASSWORD'] ?? '' }),
+    });
+    try {
+      const show = (change: Change) => json || console.log(`  ${change}`);
+      const changes =
+        action === 'plan'
+          ? await plan(nc, wanted)
+          : await apply(nc, wanted, { ...(force && { force }), onChange: show });
+      if (action === 'plan') changes.forEach(show);
+      if (changes.length === 0 && !json) console.log('  NATS holds what the saga needs; nothing to do.');
+      if (json)
+        console.log(
+          JSON.stringify({
+            ok: true,
+            changes: changes.map(({ action: what, target, detail, refused }) => ({
+              action: what,
+              target,
+              detail,
+              refused,
+            })),
+          }),
+        );
+      return 0;
+    } finally {
+      await nc.close();
+    }
+  },
+});

@@ -1,0 +1,55 @@
+// Every test against real servers; the last line is "N passed, N failed", counted from what ran.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const args = process.argv.slice(2);
+if (args.includes('--help')) {
+  console.log(
+    'npm test -- [rules|parts|saga…] [jest options]\n\nRuns every test, or the kinds named: rules (no I/O), parts (real servers), saga (end to end).',
+  );
+  process.exit(0);
+}
+const KINDS = ['rules', 'parts', 'saga'];
+const chosen = args.filter((arg) => KINDS.includes(arg));
+const rest = args.filter((arg) => !KINDS.includes(arg));
+const results = mkdtempSync(join(tmpdir(), 'pavane-test-'));
+let passed = 0;
+let failed = 0;
+
+// End-to-end suites each run a whole platform: one at a time. The others share the cores.
+for (const kinds of [chosen.filter((k) => k !== 'saga'), chosen.filter((k) => k === 'saga')].map((some, i) =>
+  chosen.length > 0 ? some : i === 0 ? ['rules', 'parts'] : ['saga'],
+)) {
+  if (kinds.length === 0) continue;
+  const file = join(results, `${kinds.join('-')}.json`);
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      '--experimental-vm-modules',
+      '--disable-warning=ExperimentalWarning',
+      'node_modules/jest/bin/jest.js',
+      '--selectProjects',
+      ...kinds,
+      '--json',
+      `--outputFile=${file}`,
+      kinds.includes('saga') ? '--runInBand' : '--maxWorkers=2',
+      '--passWithNoTests',
+      ...rest,
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  try {
+    const report = JSON.parse(readFileSync(file, 'utf8'));
+    passed += report.numPassedTests;
+    // A suite that did not even load has no failed test, and is a failure all the same.
+    failed += report.numFailedTests + report.numRuntimeErrorTestSuites;
+    if (status !== 0 && report.numFailedTests + report.numRuntimeErrorTestSuites === 0) failed++;
+  } catch {
+    failed++;
+  }
+}
+rmSync(results, { recursive: true, force: true });
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
