@@ -4,7 +4,7 @@ import { OutboxModule } from '@pavane/outbox';
 import { ServiceConfig, ServiceModule } from '@pavane/service';
 import { InventoryEventsController } from './inventory.events.controller.js';
 import { StockHttpController } from './inventory.http.controller.js';
-import { InventoryStore, WAREHOUSE } from './inventory.store.js';
+import { InventoryDatabase, InventoryStore, WAREHOUSE } from './inventory.store.js';
 import { decide, emptyWarehouse, evolve } from './inventory.js';
 
 @Module({
@@ -17,5 +17,6 @@ import { decide, emptyWarehouse, evolve } from './inventory.js';
     }),
   ],
   controllers: [InventoryEventsController, StockHttpController],
+  providers: [InventoryDatabase],
 })
 export class InventoryModule {}

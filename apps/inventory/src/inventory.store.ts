@@ -1,7 +1,18 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { OrderItem } from '@pavane/contracts';
-import type { Change, Store, Tx } from '@pavane/outbox';
+import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
+import { PrismaPg } from '@prisma/adapter-pg';
+import type { Pool } from 'pg';
+import { PrismaClient } from './generated/prisma/client.js';
 import type { InventoryFact, InventoryMessage, Reservation, Stock, Warehouse } from './inventory.js';
+
+/** Reads of the inventory database; writes go through the participant. */
+@Injectable()
+export class InventoryDatabase extends PrismaClient {
+  constructor(@Inject(PG_POOL) pool: Pool) {
+    super({ adapter: new PrismaPg(pool) });
+  }
+}
 
 /** The one aggregate of this service; only the shelves that messages touch are loaded and locked. */
 export const WAREHOUSE = 'warehouse';

@@ -5,7 +5,7 @@ import { Flags } from '@pavane/flags';
 import { JetStreamContext, JetStreamEvent } from '@pavane/jetstream';
 import { Participant } from '@pavane/outbox';
 import { Mailer } from './notification.mailer.js';
-import { NotificationStore } from './notification.store.js';
+import { NotificationDatabase } from './notification.store.js';
 import {
   mailOf,
   type Notification,
@@ -19,7 +19,7 @@ import {
 export class NotificationEventsController {
   constructor(
     private readonly notifications: Participant<Notification, NotificationMessage, NotificationFact>,
-    private readonly store: NotificationStore,
+    private readonly database: NotificationDatabase,
     private readonly mailer: Mailer,
     private readonly flags: Flags<FlagTable>,
   ) {}
@@ -40,7 +40,7 @@ export class NotificationEventsController {
   ): Promise<void> {
     const { orderId, data } = message;
     const delivery = { id: event.id, durable };
-    if (await this.store.isRecorded(orderId)) return void (await this.notifications.handle(message, delivery));
+    if (await this.database.isRecorded(orderId)) return void (await this.notifications.handle(message, delivery));
 
     const result: Result = (await this.flags.boolean('notifications.email'))
       ? await this.mailer.send(mailOf(orderId, data))

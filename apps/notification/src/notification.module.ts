@@ -5,7 +5,7 @@ import { ServiceModule } from '@pavane/service';
 import { NotificationConfig } from './notification.config.js';
 import { NotificationEventsController } from './notification.events.controller.js';
 import { Mailer } from './notification.mailer.js';
-import { NotificationStore } from './notification.store.js';
+import { NotificationDatabase, NotificationStore } from './notification.store.js';
 import { decide, evolve, newNotification } from './notification.js';
 
 @Module({
@@ -18,6 +18,6 @@ import { decide, evolve, newNotification } from './notification.js';
     }),
   ],
   controllers: [NotificationEventsController],
-  providers: [Mailer],
+  providers: [Mailer, NotificationDatabase],
 })
 export class NotificationModule {}

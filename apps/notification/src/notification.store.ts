@@ -1,29 +1,32 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
 import type { Outcome } from '@pavane/contracts';
+import { PrismaPg } from '@prisma/adapter-pg';
 import type { Pool } from 'pg';
+import { PrismaClient } from './generated/prisma/client.js';
 import { messageIdOf, type Notification, type NotificationFact, type NotificationMessage } from './notification.js';
 
 type Row = { orderId: string; outcome: Outcome; status: 'sent' | 'failed' | 'suppressed'; detail: string | null };
 
-/** How a notification maps to a row of `notifications`. */
+/** Reads of the notification database; writes go through the participant. */
 @Injectable()
-export class NotificationStore implements Store<Notification, NotificationMessage, NotificationFact> {
-  constructor(@Inject(PG_POOL) private readonly pool: Pool) {}
+export class NotificationDatabase extends PrismaClient {
+  constructor(@Inject(PG_POOL) pool: Pool) {
+    super({ adapter: new PrismaPg(pool) });
+  }
 
   /** Whether this order's notification was recorded, whatever became of it. */
   async isRecorded(orderId: string): Promise<boolean> {
-    return (await this.load(this.pool, [orderId], [], '')).has(orderId);
+    return (await this.notification.count({ where: { orderId } })) > 0;
   }
+}
 
-  async load(
-    tx: Tx,
-    orderIds: readonly string[],
-    _messages: readonly NotificationMessage[] = [],
-    lock = 'FOR UPDATE',
-  ): Promise<Map<string, Notification>> {
+/** How a notification maps to a row of `notifications`. */
+@Injectable()
+export class NotificationStore implements Store<Notification, NotificationMessage, NotificationFact> {
+  async load(tx: Tx, orderIds: readonly string[]): Promise<Map<string, Notification>> {
     const { rows } = await tx.query<Row>(
-      `SELECT order_id AS "orderId", outcome, status, detail FROM notifications WHERE order_id = ANY ($1::uuid[]) ORDER BY order_id ${lock}`,
+      `SELECT order_id AS "orderId", outcome, status, detail FROM notifications WHERE order_id = ANY ($1::uuid[]) ORDER BY order_id FOR UPDATE`,
       [orderIds],
     );
     return new Map(

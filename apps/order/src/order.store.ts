@@ -1,18 +1,15 @@
-import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { Pool } from 'pg';
 import { PrismaClient } from './generated/prisma/client.js';
-import type { Order, OrderFact, OrderMessage, PlacedOrder } from './order.js';
+import { isEchoed, type Order, type OrderFact, type OrderMessage, type PlacedOrder } from './order.js';
 
 /** Reads of the order database; writes go through the participant. */
 @Injectable()
-export class OrderDatabase extends PrismaClient implements OnModuleDestroy {
+export class OrderDatabase extends PrismaClient {
   constructor(@Inject(PG_POOL) pool: Pool) {
     super({ adapter: new PrismaPg(pool) });
-  }
-  async onModuleDestroy(): Promise<void> {
-    await this.$disconnect();
   }
 }
 
@@ -27,9 +24,45 @@ type Row = {
     currency: string;
   };
 
+/** How long past its deadline an order waits for the timer. */
+const TIMER_GRACE_MS = 2000;
+/** How long after an ending its echoes may take before it is said again; the wait doubles each time. */
+const ECHO_WITHIN_MS = 60_000;
+const MOST_RESAID = 8;
+
+/** An order somebody has to look after, and the trace it was placed in. */
+export interface Unattended {
+  id: string;
+  deadlineAt: Date;
+  traceparent: string | null;
+}
+
 /** How an order maps to rows of `orders` and `history`. */
 @Injectable()
 export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
+  constructor(@Inject(PG_POOL) private readonly pool: Pool) {}
+
+  /** Pending orders whose timer should have come by now. */
+  async late(limit: number): Promise<Unattended[]> {
+    const { rows } = await this.pool.query<Unattended>(
+      `SELECT id, deadline_at AS "deadlineAt", traceparent FROM orders
+       WHERE status = 'pending' AND deadline_at < now() - $1 * interval '1 ms' ORDER BY deadline_at LIMIT $2`,
+      [TIMER_GRACE_MS, limit],
+    );
+    return rows;
+  }
+
+  /** Ended orders without their echoes, claimed by moving their next turn, so that two instances do not both take them. */
+  async claimUnechoed(limit: number): Promise<Unattended[]> {
+    const { rows } = await this.pool.query<Unattended>(
+      `UPDATE orders SET resaid = resaid + 1, echo_due_at = now() + $1 * 2 ^ (resaid + 1) * interval '1 ms'
+       WHERE id IN (SELECT id FROM orders WHERE echo_due_at < now() AND resaid < $2 LIMIT $3 FOR UPDATE SKIP LOCKED)
+       RETURNING id, deadline_at AS "deadlineAt", traceparent`,
+      [ECHO_WITHIN_MS, MOST_RESAID, limit],
+    );
+    return rows;
+  }
+
   async load(tx: Tx, ids: readonly string[]): Promise<Map<string, Order>> {
     const { rows } = await tx.query<Row>(
       `SELECT id, version, status, reason, noted, customer_id AS "customerId", email, items, amount, currency, payment_method AS "paymentMethod",
@@ -54,21 +87,24 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
   }
 
   async save(tx: Tx, changes: readonly Change<Order, OrderFact>[]): Promise<void> {
-    const rows = changes.map(({ state: { placed, entries: _, ...order }, at, traceparent }) => ({
+    const rows = changes.map(({ state, state: { placed, ...order }, at, traceparent }) => ({
       ...order,
       ...placed,
       ...placed!.total,
       at,
       traceparent,
       ended_at: order.status === 'pending' ? null : at,
+      echo_due_at: order.status === 'pending' || isEchoed(state) ? null : new Date(at.getTime() + ECHO_WITHIN_MS),
     }));
     await tx.query(
-      `INSERT INTO orders (id, version, status, reason, noted, customer_id, email, items, amount, currency, payment_method, deadline_at, idempotency_key, fingerprint, created_at, ended_at, traceparent)
-       SELECT id, version, status, reason, noted, "customerId", email, items, amount, currency, "paymentMethod", "deadlineAt", "idempotencyKey", fingerprint, at, ended_at, traceparent
+      `INSERT INTO orders (id, version, status, reason, noted, customer_id, email, items, amount, currency, payment_method, deadline_at, idempotency_key, fingerprint, created_at, ended_at, echo_due_at, traceparent)
+       SELECT id, version, status, reason, noted, "customerId", email, items, amount, currency, "paymentMethod", "deadlineAt", "idempotencyKey", fingerprint, at, ended_at, echo_due_at, traceparent
        FROM jsonb_to_recordset($1) AS o (id uuid, version int, status text, reason text, noted text[], "customerId" text, email text, items jsonb, amount int,
-         currency text, "paymentMethod" text, "deadlineAt" timestamptz, "idempotencyKey" text, fingerprint text, at timestamptz, ended_at timestamptz, traceparent text)
+         currency text, "paymentMethod" text, "deadlineAt" timestamptz, "idempotencyKey" text, fingerprint text, at timestamptz, ended_at timestamptz, echo_due_at timestamptz,
+         traceparent text)
        ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status, reason = excluded.reason, noted = excluded.noted,
-         ended_at = coalesce(orders.ended_at, excluded.ended_at)`,
+         ended_at = coalesce(orders.ended_at, excluded.ended_at),
+         echo_due_at = CASE WHEN excluded.echo_due_at IS NOT NULL THEN greatest(orders.echo_due_at, excluded.echo_due_at) END`,
       [JSON.stringify(rows)],
     );
     const history = changes.flatMap(({ id, state: { version, entries }, at }) =>

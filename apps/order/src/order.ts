@@ -142,4 +142,14 @@ function ended(order: Order, entry: string, status: 'confirmed' | 'cancelled', r
   return entered({ ...order, status, ...(reason && { reason }) }, entry);
 }
 
+/** Whether everybody who has to act on the order's ending was seen to. */
+export function isEchoed(order: Order): boolean {
+  const heard = (event: string) => order.noted.includes(event);
+  if (order.status === 'pending' || !(heard('notifications.sent') || heard('notifications.failed'))) return false;
+  const undone =
+    (!heard('payments.completed') || heard('payments.refunded')) &&
+    (!heard('inventory.reserved') || heard('inventory.released'));
+  return order.status === 'confirmed' || undone;
+}
+
 export const newOrder = (id: string): Order => ({ id, version: 0, status: 'pending', noted: [], entries: [] });

@@ -5,6 +5,7 @@ import { JetStreamContext, JetStreamEvent } from '@pavane/jetstream';
 import { Participant } from '@pavane/outbox';
 import type { Payment, PaymentFact, PaymentMessage } from './payment.js';
 import { PaymentProvider } from './payment.provider.js';
+import { PaymentStore } from './payment.store.js';
 import { PaymentReconciler } from './payment.reconciler.js';
 
 /** The event door of the payment service: one method per row of the saga table. */
@@ -13,6 +14,7 @@ export class PaymentEventsController {
   constructor(
     private readonly payments: Participant<Payment, PaymentMessage, PaymentFact>,
     private readonly provider: PaymentProvider,
+    private readonly store: PaymentStore,
     private readonly reconciler: PaymentReconciler,
   ) {}
 
@@ -26,7 +28,7 @@ export class PaymentEventsController {
       return void (await this.payments.handle({ type: 'orders.created', orderId, data }, delivery));
 
     const settlement = await this.provider.charge(orderId, charge!);
-    if (settlement === 'unknown') return this.reconciler.retry(orderId);
+    if (settlement === 'unknown') return this.store.retrySoon(orderId);
     const { status: settled } = await this.payments.handle({ type: 'settle', orderId, data: settlement }, delivery);
     if (settled === 'refund_pending') this.reconciler.poke();
   }

@@ -23,13 +23,13 @@ CREATE TABLE orders (
   created_at timestamptz NOT NULL,
   ended_at timestamptz,
   traceparent text,
-  resaid_at timestamptz,
+  echo_due_at timestamptz,
   resaid integer NOT NULL DEFAULT 0,
   CONSTRAINT cancelled_with_reason CHECK ((status = 'cancelled') = (reason IS NOT NULL)),
   CONSTRAINT ended_when_over CHECK ((status = 'pending') = (ended_at IS NULL))
 );
 CREATE INDEX orders_pending ON orders (deadline_at) WHERE status = 'pending';
-CREATE INDEX orders_ended ON orders (ended_at) WHERE status <> 'pending';
+CREATE INDEX orders_echo_due ON orders (echo_due_at) WHERE echo_due_at IS NOT NULL;
 
 CREATE TABLE history (
   order_id uuid NOT NULL REFERENCES orders (id),
