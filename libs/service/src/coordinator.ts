@@ -10,6 +10,8 @@ export interface CoordinatorOptions {
 interface Step {
   name: string;
   run: () => Promise<unknown> | undefined;
+  /** What it still waits for, for the log of a stop that was cut short. */
+  remaining?: () => Record<string, unknown>;
 }
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -23,7 +25,7 @@ export class ShutdownCoordinator {
   private readonly steps: Step[] = [];
   private readonly deadlineMs: number;
   private readonly exit: (code: number) => void;
-  private running: Step[] = [];
+  private running: Step | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor({ deadlineMs, exit = (code) => process.exit(code) }: CoordinatorOptions) {
@@ -37,8 +39,8 @@ export class ShutdownCoordinator {
   }
 
   /** Appends a step. A step that fails is logged and the next one runs: what can still be saved is saved. */
-  step(name: string, run: Step['run']): this {
-    this.steps.push({ name, run });
+  step(name: string, run: Step['run'], remaining?: Step['remaining']): this {
+    this.steps.push({ name, run, remaining });
     return this;
   }
 
@@ -66,12 +68,12 @@ export class ShutdownCoordinator {
     const elapsed = () => Math.round(performance.now() - started);
     this.logger.log('stopping', { reason, deadlineMs: this.deadlineMs });
     const deadline = setTimeout(() => {
-      this.logger.error('deadline passed before everything was finished', { running: this.names(), ms: elapsed() });
+      this.logger.error('deadline passed before everything was finished', { ...this.unfinished(), ms: elapsed() });
       this.exit(1);
     }, this.deadlineMs);
     let failures = 0;
     for (const step of this.steps) {
-      this.running = [step];
+      this.running = step;
       try {
         await step.run();
         this.logger.debug('step done', { step: step.name, ms: elapsed() });
@@ -81,13 +83,13 @@ export class ShutdownCoordinator {
       }
     }
     clearTimeout(deadline);
-    this.running = [];
+    this.running = undefined;
     this.logger.log('stopped', { ms: elapsed() });
     this.exit(failures === 0 ? 0 : 1);
   }
 
   private abandon(signal: string, code: number): void {
-    this.logger.warn('stopped at once by a second signal', { signal, running: this.names() });
+    this.logger.warn('stopped at once by a second signal', { signal, ...this.unfinished() });
     this.exit(code);
   }
 
@@ -96,7 +98,7 @@ export class ShutdownCoordinator {
     this.exit(1);
   }
 
-  private names(): string[] {
-    return this.running.map((step) => step.name);
+  private unfinished(): Record<string, unknown> {
+    return { running: this.running?.name, ...this.running?.remaining?.() };
   }
 }

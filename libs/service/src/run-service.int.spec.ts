@@ -94,7 +94,7 @@ describe('a stop', () => {
     app.kill('SIGTERM');
     expect(await app.ended).toEqual({ code: 1, signal: null });
     expect(app.output).toContain('deadline passed before everything was finished');
-    expect(app.output).toContain('finish what is in flight');
+    expect(app.output).toContain('"running":"finish what is in flight","requests":1');
   });
 
   it('happens at once at the second signal', async () => {

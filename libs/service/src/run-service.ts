@@ -70,7 +70,11 @@ function planShutdown(app: NestExpressApplication, config: ServiceConfig, http: 
       const loops = app.get(Intake).stop();
       await Promise.all([events.stopIntake(), loops]);
     })
-    .step('finish what is in flight', () => Promise.all([answered, events.close()]))
+    .step(
+      'finish what is in flight',
+      () => Promise.all([answered, events.close()]),
+      () => ({ requests: http.inFlight }),
+    )
     .step('publish what was committed', () => relayOf(app)?.drain())
     .step('stop following flags', () => app.get(Flags).close())
     .step('run the shutdown hooks of the app', () => app.close())

@@ -67,8 +67,8 @@ export class JsonLogger extends ConsoleLogger {
   }
 
   override log(message: unknown, ...rest: unknown[]): void {
-    const context = rest.at(-1);
-    if (typeof context === 'string' && FRAMEWORK.has(context)) super.debug(message, ...rest);
+    const speaker = rest.at(-1);
+    if (typeof speaker === 'string' && FRAMEWORK.has(speaker)) super.debug(message, ...rest);
     else super.log(message, ...rest);
   }
 
