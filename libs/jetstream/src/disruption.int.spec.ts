@@ -136,7 +136,7 @@ describe('when the connection is closed for good although nobody asked', () => {
     expect(service.connection.isConnected).toBe(false);
   });
 
-  it('it is not told of a close that was asked for', async () => {
+  it('the fatal hook is not told of a close that was asked for', async () => {
     const told: unknown[] = [];
     await using service = await Service.start(broker.server.url, [], { onFatal: (error) => told.push(error) });
     await service.connection.ready();

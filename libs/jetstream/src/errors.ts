@@ -51,6 +51,7 @@ function hasCode(error: unknown, code: string): boolean {
 export function toError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown;
   if (typeof thrown === 'string') return new Error(thrown);
-  const message = (thrown as { message?: unknown } | null)?.message;
-  return Object.assign(new Error(typeof message === 'string' ? message : JSON.stringify(thrown)), { cause: thrown });
+  const { message, code } = (thrown ?? {}) as { message?: unknown; code?: unknown };
+  const error = new Error(typeof message === 'string' ? message : JSON.stringify(thrown), { cause: thrown });
+  return code === undefined ? error : Object.assign(error, { code });
 }

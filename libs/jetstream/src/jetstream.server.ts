@@ -149,7 +149,7 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
 
   private begin(): void {
     if (this.stopping) return;
-    for (const intake of this.intakes.values()) void intake.bind();
+    for (const intake of this.intakes.values()) intake.start();
     for (const [pattern, handler] of this.messageHandlers) {
       if (!handler.isEventHandler) this.requestSubscriptions.push(this.subscribe(pattern, handler));
     }

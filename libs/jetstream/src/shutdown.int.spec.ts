@@ -16,6 +16,7 @@ describe('stopping', () => {
     const work = gate();
     const first: string[] = [];
     const second: string[] = [];
+    const deliveries = new Set<number>();
     await using one = await Service.start(broker.server.url, [
       on(
         CREATED,
@@ -32,10 +33,15 @@ describe('stopping', () => {
     expect(one.server.stopIntake()).toBe(stopped);
     await stopped;
     await using _two = await Service.start(broker.server.url, [
-      on(CREATED, (_, { event }) => second.push(event.subject)),
+      on(CREATED, (_, { event, deliveryCount }) => {
+        second.push(event.subject);
+        deliveries.add(deliveryCount);
+      }),
     ]);
     await eventually(() => expect(second).toHaveLength(16), { withinMs: 2_000 });
     expect(first).toHaveLength(4);
+    // Those handed back count one delivery more, the others none.
+    expect([...deliveries].toSorted()).toEqual([1, 2]);
 
     let closed = false;
     const closing = one.server.close().then(() => (closed = true));
@@ -73,5 +79,6 @@ describe('stopping', () => {
     await using service = await Service.start('nats://127.0.0.1:1', [on(CREATED, () => undefined)]);
     await service.server.close();
     await service.connection.drain();
+    expect(service.health.check().broker).toBe('down');
   });
 });

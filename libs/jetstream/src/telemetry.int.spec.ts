@@ -2,7 +2,7 @@ import { context, createContextKey, metrics, propagation, trace } from '@opentel
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
+import { TracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { eventually } from '@pavane/testing';
 import { lastValueFrom } from 'rxjs';
 import { JetStreamRecord } from './jetstream.record.js';
@@ -34,7 +34,7 @@ let broker: Broker;
 beforeAll(async () => {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
-  trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }));
+  trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }));
   metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }));
   broker = await Broker.start();
   await broker.provision(durablesOf(CREATED, CANCELLED));

@@ -34,7 +34,7 @@ export function consumerDanger(info: ConsumerInfo, changes: Difference[]): strin
     return `it has to be made anew, and its ${waiting} unhandled messages are lost to it`;
   }
   const filter = changes.find(({ field }) => field === 'filter_subject');
-  if (filter && !covers(String(filter.to), String(filter.from ?? '>')) && waiting > 0) {
+  if (filter && !covers(filter.to as string, (filter.from as string | undefined) ?? '>') && waiting > 0) {
     return `the filter gets narrower while ${waiting} messages are unhandled, and those outside vanish`;
   }
   return undefined;
