@@ -6,7 +6,8 @@ export * from './events/payments.js';
 export * from './events/values.js';
 export { flags, type FlagTable } from './flags.js';
 export { outboundOf, type Outbound } from './outbound.js';
-export { decideBy, heardBy, saga, saidBy, sourceOf } from './saga.js';
+export { saga } from './saga.js';
+export { decideBy, heardBy, saidBy, sourceOf } from './participation.js';
 export type {
   Commands,
   Decisions,
@@ -18,5 +19,5 @@ export type {
   Says,
   SaysAny,
   Service,
-} from './saga.js';
+} from './participation.js';
 export { durables, hears, subjectOf, topology, type Listening, type TopologyOptions } from './topology.js';

@@ -1,5 +1,5 @@
 import { ceType, type Event } from './events/index.js';
-import { saidBy, type Service } from './saga.js';
+import { saidBy, type Service } from './participation.js';
 import { subjectOf } from './topology.js';
 
 /** What an outbox stores of an event: where it goes and what it says. */

@@ -1,5 +1,6 @@
 import { ceType, events, type EventType } from './events/index.js';
-import { heardBy, saga, sourceOf, type Heard, type Service } from './saga.js';
+import { saga } from './saga.js';
+import { heardBy, sourceOf, type Heard, type Service } from './participation.js';
 
 const SECOND = 1_000_000_000;
 const HOUR = 3600 * SECOND;
