@@ -13,6 +13,9 @@ export interface Tx {
 export async function transaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  // A pool listens to idle connections only: one that is lost between two statements would end the process.
+  const lost = (error: Error): void => void (broken = error);
+  client.on('error', lost);
   try {
     await client.query('BEGIN');
     const result = await work(client);
@@ -23,6 +26,7 @@ export async function transaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): 
     throw error;
   } finally {
     // A connection that could not roll back is in an unknown state: the pool must not hand it out again.
+    client.off('error', lost);
     client.release(broken);
   }
 }
@@ -45,3 +49,6 @@ export const isConflict = (error: unknown): boolean => ['40001', '40P01', '23505
 
 /** Whether the data itself was refused (SQLSTATE classes 22 and 23): only these single a message out of its set. */
 export const isDataError = (error: unknown): boolean => /^(22|23)...$/.test(codeOf(error));
+
+/** Whether a value does not fit its type (SQLSTATE class 22), which no other transaction can change. */
+export const isImpossible = (error: unknown): boolean => codeOf(error).startsWith('22');

@@ -1,6 +1,6 @@
-import { RetryLater } from '@pavane/jetstream';
+import { RetryLater, Unprocessable } from '@pavane/jetstream';
 import type { Pool } from 'pg';
-import { isAway, isConflict, isDataError, transaction, type Tx } from './database.js';
+import { isAway, isConflict, isDataError, isImpossible, transaction, type Tx } from './database.js';
 import { type Delivery, findHandled, refuseForgotten, rememberHandled } from './inbox.js';
 import { type Outbound, type OutboxRow, rowOf, storeRows } from './outbox.js';
 import { currentTrace, type Trace } from './trace.js';
@@ -121,9 +121,7 @@ export class Participant<State = unknown, M extends Message = Message, F extends
       } else if (alone && isConflict(error) && attempt < CONFLICT_TRIES) {
         await this.#settle(jobs, attempt + 1);
       } else {
-        const reason = isAway(error)
-          ? new RetryLater(`the database is away: ${(error as Error).message}`, { cause: error })
-          : error;
+        const reason = verdictOn(error);
         for (const job of jobs) job.reject(reason);
       }
     }
@@ -194,4 +192,13 @@ export class Participant<State = unknown, M extends Message = Message, F extends
     await storeRows(tx, rows, this.options.outlet.leaseMs);
     return outcomes;
   }
+}
+
+/** What a failed transaction means for its messages. */
+function verdictOn(error: unknown): unknown {
+  const { message } = error as Error;
+  if (isAway(error)) return new RetryLater(`the database is away: ${message}`, { cause: error });
+  // The values themselves are refused (SQLSTATE class 22), as they will be every time.
+  if (isImpossible(error)) return new Unprocessable(`the database refuses a value: ${message}`, { cause: error });
+  return error;
 }
