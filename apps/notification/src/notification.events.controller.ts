@@ -4,15 +4,10 @@ import { type FlagTable, hears, OrdersCancelled, OrdersConfirmed } from '@pavane
 import { Flags } from '@pavane/flags';
 import { JetStreamContext, JetStreamEvent } from '@pavane/jetstream';
 import { Participant } from '@pavane/outbox';
+import { mailOf } from './notification.mail.js';
 import { Mailer } from './notification.mailer.js';
 import { NotificationDatabase } from './notification.store.js';
-import {
-  mailOf,
-  type Notification,
-  type NotificationFact,
-  type NotificationMessage,
-  type Result,
-} from './notification.js';
+import { type Notification, type NotificationFact, type NotificationMessage, type Result } from './notification.js';
 
 /** The event door of the notification service: one method per row of the saga table. */
 @Controller()

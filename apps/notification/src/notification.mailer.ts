@@ -2,7 +2,8 @@ import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { RetryLater } from '@pavane/jetstream';
 import { createTransport } from 'nodemailer';
 import { NotificationConfig } from './notification.config.js';
-import type { Mail, Result } from './notification.js';
+import type { Mail } from './notification.mail.js';
+import type { Result } from './notification.js';
 
 /** Sends mail over SMTP. */
 @Injectable()

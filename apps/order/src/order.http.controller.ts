@@ -10,7 +10,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { Catalogue } from './order.catalogue.js';
 import { OrderConfig } from './order.config.js';
 import { OrderRequest, OrderView } from './order.http.dto.js';
-import { orderProblem } from './order.problems.js';
+import { KEY_MISSING, orderProblem } from './order.problems.js';
 import { OrderViews } from './order.views.js';
 import type { Order, OrderFact, OrderMessage } from './order.js';
 
@@ -37,16 +37,7 @@ export class OrderHttpController {
     @Headers('idempotency-key') key: string | undefined,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OrderView> {
-    if (!key || key.length > 255)
-      throw orderProblem('idempotency-key-missing', {
-        errors: [
-          {
-            field: 'Idempotency-Key',
-            message: 'must be a header of 1 to 255 characters',
-            remedy: 'Send a fresh UUID, and the same one when you retry.',
-          },
-        ],
-      });
+    if (!key || key.length > 255) throw orderProblem('idempotency-key-missing', { errors: [KEY_MISSING] });
     const fingerprint = createHash('sha256').update(JSON.stringify(body)).digest('hex');
     const order = (await this.views.byKey(key, fingerprint)) ?? (await this.accept(body, key, fingerprint));
     response.setHeader('Location', `/orders/${order.id}`);

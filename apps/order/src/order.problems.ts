@@ -16,3 +16,14 @@ const problems = defineProblems({
 /** An error of the order service that the client gets to read. */
 export const orderProblem = (slug: keyof typeof problems, options?: ProblemOptions) =>
   problem(problems[slug].status, slug, options);
+
+export const KEY_MISSING = {
+  field: 'Idempotency-Key',
+  message: 'must be a header of 1 to 255 characters',
+  remedy: 'Send a fresh UUID, and the same one when you retry.',
+};
+export const KEY_REUSED = {
+  field: 'Idempotency-Key',
+  message: 'belongs to an order with another body',
+  remedy: 'Send a fresh key for a new order.',
+};

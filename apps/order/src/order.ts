@@ -47,23 +47,7 @@ export type OrderMessage = Messages<'order', OrderCommands>;
 export type OrderFact = Fact | Event<'orders.created' | 'orders.confirmed' | 'orders.cancelled' | 'timers.deadline'>;
 
 const decisions: Decisions<'order', Order, Fact, OrderCommands> = {
-  place: ({ data }, order) =>
-    order.placed
-      ? []
-      : [
-          { type: 'placed', order: data },
-          {
-            type: 'orders.created',
-            data: {
-              ...openTo(data),
-              customerId: data.customerId,
-              items: data.items,
-              paymentMethod: data.paymentMethod,
-              deadlineAt: data.deadlineAt.toISOString(),
-            },
-          },
-          { type: 'timers.deadline', data: { deadlineAt: data.deadlineAt.toISOString() } },
-        ],
+  place: ({ data }, order) => (order.placed ? [] : [{ type: 'placed', order: data }, creation(data), timer(data)]),
   cancel: (_, order) => cancelled(order, 'customer_request'),
   'timers.deadline': (_, order) => cancelled(order, 'deadline_passed'),
   'payments.failed': ({ type, data }, order) => [
@@ -86,24 +70,28 @@ const decisions: Decisions<'order', Order, Fact, OrderCommands> = {
 /** What follows from a message for an order. */
 export const decide = decideBy(decisions);
 
-const openTo = ({ email, total }: PlacedOrder) => ({ email, total });
-const cancellation = (order: Order, reason: CancelReason) => ({
-  type: 'orders.cancelled' as const,
-  data: { reason, ...openTo(known(order)) },
+const creation = ({ idempotencyKey: _key, fingerprint: _fingerprint, deadlineAt, ...order }: PlacedOrder) => ({
+  type: 'orders.created' as const,
+  data: { ...order, deadlineAt: deadlineAt.toISOString() },
 });
-const confirmation = (order: Order) => ({
-  type: 'orders.confirmed' as const,
-  data: { ...openTo(known(order)), items: known(order).items },
+const timer = ({ deadlineAt }: PlacedOrder) => ({
+  type: 'timers.deadline' as const,
+  data: { deadlineAt: deadlineAt.toISOString() },
 });
-const noted = (order: Order, event: string): Fact[] => (
-  known(order),
-  order.noted.includes(event) ? [] : [{ type: 'noted', event }]
-);
+
+function confirmation(order: Order) {
+  const { email, total, items } = known(order);
+  return { type: 'orders.confirmed' as const, data: { email, total, items } };
+}
+function cancellation(order: Order, reason: CancelReason) {
+  const { email, total } = known(order);
+  return { type: 'orders.cancelled' as const, data: { reason, email, total } };
+}
 /** The first to come while the order is pending ends it; everyone after finds it ended. */
-const cancelled = (order: Order, reason: CancelReason) => (
-  known(order),
-  order.status === 'pending' ? [cancellation(order, reason)] : []
-);
+const cancelled = (order: Order, reason: CancelReason) =>
+  known(order) && order.status === 'pending' ? [cancellation(order, reason)] : [];
+const noted = (order: Order, event: string): Fact[] =>
+  known(order) && !order.noted.includes(event) ? [{ type: 'noted', event }] : [];
 
 function known(order: Order): PlacedOrder {
   if (order.placed) return order.placed;

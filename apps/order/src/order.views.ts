@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { CancelReason, OrderItem } from '@pavane/contracts';
 import { Observable } from 'rxjs';
 import type { OrderView } from './order.http.dto.js';
-import { orderProblem } from './order.problems.js';
+import { KEY_REUSED, orderProblem } from './order.problems.js';
 import { OrderDatabase } from './order.store.js';
 
 const WITH_HISTORY = { include: { history: { orderBy: { version: 'asc' } } } } as const;
@@ -34,15 +34,7 @@ export class OrderViews {
   async byKey(idempotencyKey: string, fingerprint: string): Promise<OrderView | undefined> {
     const order = await this.database.order.findUnique({ where: { idempotencyKey }, ...WITH_HISTORY });
     if (order && order.fingerprint !== fingerprint)
-      throw orderProblem('idempotency-key-reused', {
-        errors: [
-          {
-            field: 'Idempotency-Key',
-            message: 'belongs to an order with another body',
-            remedy: 'Send a fresh key for a new order.',
-          },
-        ],
-      });
+      throw orderProblem('idempotency-key-reused', { errors: [KEY_REUSED] });
     return order ? viewOf(order) : undefined;
   }
 

@@ -48,10 +48,11 @@ const decisions: Decisions<'payment', Payment, Fact, PaymentCommands> = {
     payment.status === 'none' && now < new Date(data.deadlineAt) ? [intention(data)] : [],
 
   // The charge is settled, or will not be tried; what is known is said (again, when this is the saga asking a second time).
-  'orders.created': ({ data }, payment) => {
-    if (payment.status === 'none') return [intention(data), failed('deadline_passed')];
-    if (payment.status === 'captured') return [completed(payment.charge!)];
-    return payment.status === 'failed' ? [failed('declined')] : [];
+  'orders.created': ({ data }, { status, charge, cancelRequested }) => {
+    if (status === 'none') return [intention(data), { type: 'voided' }, failed('deadline_passed')];
+    if (status === 'captured') return [completed(charge!)];
+    if (status === 'voided' && !cancelRequested) return [failed('deadline_passed')];
+    return status === 'failed' ? [failed('declined')] : [];
   },
 
   settle: ({ data: settlement }, { status, charge, cancelRequested }) => {
@@ -103,7 +104,6 @@ export function evolve(payment: Payment, fact: PaymentFact): Payment {
     case 'payments.refunded':
       return { ...payment, status: 'refunded' };
     case 'payments.failed':
-      return payment.status === 'intended' ? { ...payment, status: 'failed' } : payment;
     case 'payments.completed':
       return payment;
     default:
