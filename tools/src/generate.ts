@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { main } from './cli/command.js';
 import { diagram } from './generate/diagram.js';
+import { readingGuide } from './generate/reading.js';
 import { schemas } from './generate/schemas.js';
 import { topologyPage } from './generate/topology-page.js';
 import { ROOT, SERVICES } from './local/settings.js';
@@ -46,6 +47,7 @@ function derived(): Map<string, string> {
   for (const service of SERVICES)
     files.set(`apps/${service}/prisma/migrations/20261121000000_messaging/migration.sql`, ddl);
   files.set('docs/topology.md', topologyPage());
+  files.set('docs/reading.md', readingGuide());
   files.set(
     'docs/flow.md',
     `# How an order flows\n\nGenerated from \`libs/contracts/src/saga.ts\` by \`npm run generate\`.\n\n${diagram()}\n`,

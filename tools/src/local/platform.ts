@@ -4,9 +4,7 @@ import { connect } from '@nats-io/transport-node';
 import { type Service, topology } from '@pavane/contracts';
 import { apply } from '@pavane/jetstream/provisioning';
 import { type NatsServer, type PostgresServer, startNats, startPostgres } from '@pavane/testing/servers';
-import { Client } from 'pg';
-import { readFile } from 'node:fs/promises';
-import { migrate } from '../migrate.js';
+import { migrateService } from './migrations.js';
 import { Child } from './child.js';
 import { type Addresses, localAddresses, ROOT, SERVICES, type Settings } from './settings.js';
 
@@ -26,6 +24,8 @@ export interface PlatformOptions {
 export class LocalPlatform {
   readonly addresses: Addresses;
   readonly services = new Map<Service, Child>();
+  /** Instances beside the first of their service, by name (`order-2`). */
+  readonly instances = new Map<string, Child>();
   nats!: NatsServer;
   postgres!: PostgresServer;
   provider!: Child;
@@ -61,7 +61,10 @@ export class LocalPlatform {
       ]);
     });
     await progress('streams, consumers and database migrations', () =>
-      Promise.all([this.provision(), ...SERVICES.map((service) => this.#migrate(service))]),
+      Promise.all([
+        this.provision(),
+        ...SERVICES.map((service) => migrateService(service, this.addresses.databases[service])),
+      ]),
     );
     await progress('payment provider and mail sink', async () => {
       this.provider = this.#tool('provider', `http://127.0.0.1:${ports.provider}/health`, {
@@ -121,11 +124,21 @@ export class LocalPlatform {
     });
   }
 
-  /** Drains the services in the order of the flow, then stops the servers. Resolves to the services' exit codes. */
-  async stop(progress: Progress = silent): Promise<Partial<Record<Service, number | null>>> {
+  /** Starts one more instance of a service, on a port of its own, and resolves when it is ready. */
+  async addInstance(service: Service, port: number): Promise<Child> {
+    const nth = [...this.instances.keys()].filter((name) => name.startsWith(`${service}-`)).length + 2;
+    const child = this.serviceProcess(service, port, `${service}-${nth}`);
+    this.instances.set(child.options.name, child);
+    await child.start();
+    return child;
+  }
+
+  /** Drains the services, then stops the servers. Resolves to the exit code of every service process, by its name. */
+  async stop(progress: Progress = silent): Promise<Record<string, number | null>> {
+    const processes = [...this.services, ...this.instances];
     const codes = await progress('services drain', async () =>
       Object.fromEntries(
-        await Promise.all([...this.services].map(async ([service, child]) => [service, await child.stop()] as const)),
+        await Promise.all(processes.map(async ([name, child]) => [name, await child.stop()] as const)),
       ),
     );
     await progress('servers stop', async () => {
@@ -145,18 +158,6 @@ export class LocalPlatform {
       env: { HOST: '127.0.0.1', ...env },
       ...(this.options.onDeath && { onDeath: this.options.onDeath }),
     });
-  }
-
-  async #migrate(service: Service): Promise<void> {
-    const url = this.addresses.databases[service];
-    const prisma = join(ROOT, 'apps', service, 'prisma');
-    await migrate(url, join(prisma, 'migrations'));
-    const seed = await readFile(join(prisma, 'seed.sql'), 'utf8').catch(() => undefined);
-    if (!seed) return;
-    const client = new Client({ connectionString: url });
-    await client.connect();
-    await client.query(seed);
-    await client.end();
   }
 }
 

@@ -1,0 +1,5 @@
+export { cancel, type Order, place, read } from './demo/client.js';
+export type { Child } from './local/child.js';
+export { LocalPlatform, type PlatformOptions } from './local/platform.js';
+export { type Addresses, PORTS, type PortName, ROOT, SERVICES, type Settings } from './local/settings.js';
+export { type Audit, audit, type AuditOptions } from './verify/audit.js';
