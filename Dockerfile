@@ -16,6 +16,8 @@ LABEL org.opencontainers.image.title="pavane-$APP" \
       org.opencontainers.image.licenses="MIT"
 ENV NODE_ENV=production HOST=0.0.0.0 OTEL_SERVICE_NAME=$APP APP=$APP
 WORKDIR /platform
+# Where the provider and the mail sink keep what they know; a volume takes its owner from it.
+RUN install -d -o node -g node /state
 COPY --from=build --chown=node:node /platform/node_modules node_modules
 COPY --from=build --chown=node:node /platform/package.json .
 COPY --from=build --chown=node:node /platform/libs libs
