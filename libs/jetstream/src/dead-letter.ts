@@ -68,7 +68,9 @@ export class DeadLetters {
 export function deadLetterOf(message: JsMsg, failure: Failure, prefix: string): OutboundMessage {
   const { stream, consumer, streamSequence } = message.info;
   const original = fromMsgHdrs(message.headers);
-  const id = original['ce-id'] ? `${original['ce-id']}:${consumer}` : `${stream}:${consumer}:${streamSequence}`;
+  const first = original['ce-id'] ? `${original['ce-id']}:${consumer}` : `${stream}:${consumer}:${streamSequence}`;
+  // A replayed message that fails again is a letter of its own: under the first one's id it would pass for that one.
+  const id = original[REPLAY_TO] ? `${first}:${streamSequence}` : first;
   const { error } = failure;
   return {
     subject: `${prefix}.${consumer}.${message.subject}`,
