@@ -143,12 +143,3 @@ export const saidOf = async (pool: Pool, id: string): Promise<unknown[]> =>
 
 export const count = async (pool: Pool, table: string): Promise<number> =>
   (await pool.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`)).rows[0]!.n;
-
-/** A place where `parties` wait for each other; who comes later passes. */
-export function barrier(parties: number): () => Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return () => {
-    if (--parties === 0) resolve();
-    return promise;
-  };
-}

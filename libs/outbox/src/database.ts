@@ -31,6 +31,17 @@ export async function transaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): 
   }
 }
 
+/**
+ * Holds these keys until the end of the transaction, and waits for whoever holds one of them now. Rows that do not exist yet
+ * cannot be locked, so without it two who first hear of an order at once would both find nothing.
+ */
+export async function hold(tx: Tx, keys: Iterable<string>): Promise<void> {
+  // In sorted order, like every lock here: nobody waits in a circle.
+  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest($1::text[]) AS k (key)', [
+    [...new Set(keys)].sort(),
+  ]);
+}
+
 const AWAY = /^(08...|53...|57P0.|57014|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 const AWAY_MESSAGE =
   /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|cannot use a pool after/i;

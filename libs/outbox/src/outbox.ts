@@ -53,11 +53,16 @@ export async function storeRows(tx: Tx, rows: readonly OutboxRow[], leaseMs: num
   );
 }
 
-/** Takes up to `limit` unpublished rows nobody holds a lease on, oldest first, and leases them to the caller. */
+/**
+ * Takes up to `limit` unpublished rows nobody holds a lease on, oldest first, and leases them to the caller. A row whose
+ * aggregate has an earlier one under a lease waits for that.
+ */
 export async function claimRows(db: Tx, limit: number, leaseMs: number): Promise<OutboxRow[]> {
   const { rows } = await db.query<OutboxRow>(
     `WITH claimed AS (
-       SELECT id FROM messaging.outbox WHERE published_at IS NULL AND quarantined IS NULL AND leased_until < now()
+       SELECT id FROM messaging.outbox o WHERE published_at IS NULL AND quarantined IS NULL AND leased_until < now()
+         AND NOT EXISTS (SELECT FROM messaging.outbox e WHERE e.aggregate_id = o.aggregate_id AND e.id < o.id
+           AND e.published_at IS NULL AND e.quarantined IS NULL AND e.leased_until >= now())
        ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
      UPDATE messaging.outbox o SET leased_until = now() + $2 * interval '1 millisecond' FROM claimed
      WHERE o.id = claimed.id

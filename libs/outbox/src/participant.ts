@@ -1,6 +1,6 @@
 import { RetryLater, Unprocessable } from '@pavane/jetstream';
 import type { Pool } from 'pg';
-import { isAway, isConflict, isDataError, isImpossible, transaction, type Tx } from './database.js';
+import { hold, isAway, isConflict, isDataError, isImpossible, transaction, type Tx } from './database.js';
 import { type Delivery, findHandled, refuseForgotten, rememberHandled } from './inbox.js';
 import { type Outbound, type OutboxRow, rowOf, storeRows } from './outbox.js';
 import { currentTrace, type Trace } from './trace.js';
@@ -38,7 +38,10 @@ export interface Change<State, F> {
 
 /** How state maps to rows. */
 export interface Store<State, M extends Message, F> {
-  /** Loads what the messages are about and locks it until the end of the transaction, ids in sorted order. */
+  /**
+   * Loads what the messages are about and locks it until the end of the transaction, ids in sorted order. No other
+   * transaction is at work on messages about the same orders, so what is not found does not exist.
+   */
   load(tx: Tx, aggregateIds: readonly string[], messages: readonly M[]): Promise<ReadonlyMap<string, State>>;
   /** Saves every change, ids in sorted order. */
   save(tx: Tx, changes: readonly Change<State, F>[]): Promise<void>;
@@ -131,6 +134,10 @@ export class Participant<State = unknown, M extends Message = Message, F extends
     const { rules, store } = this.options;
     const now = this.options.now();
     const ids = [...new Set(jobs.map((job) => rules.aggregateOf(job.message)))].sort();
+    await hold(
+      tx,
+      jobs.map((job) => job.message.orderId),
+    );
     const states = new Map(
       await store.load(
         tx,

@@ -27,7 +27,9 @@ export class Relay {
    * over then.
    */
   readonly leaseMs = 3000;
-  readonly #chains = new Map<string, Promise<void>>();
+  readonly #chains = new Map<string, Promise<boolean>>();
+  /** By aggregate, the last row that waits in the table: nothing of that aggregate goes out from memory before it did. */
+  readonly #behind = new Map<string, string>();
   #published: string[] = [];
   #marking: Promise<void> | undefined;
   #inFlight = 0;
@@ -74,8 +76,8 @@ export class Relay {
   /** Publishes rows whose transaction has just committed. */
   offer(rows: readonly OutboxRow[]): void {
     for (const row of rows) {
-      if (this.#inFlight >= MOST_IN_MEMORY) return;
-      void this.#take(row);
+      if (this.#inFlight >= MOST_IN_MEMORY || this.#behind.has(row.aggregateId)) this.#leave(row);
+      else void this.#take(row);
     }
   }
 
@@ -93,18 +95,27 @@ export class Relay {
     while (this.#marking) await this.#marking;
   }
 
-  #take(row: OutboxRow): Promise<void> {
+  /** Leaves a row to the sweep. */
+  #leave({ aggregateId, id }: OutboxRow): false {
+    if (id > (this.#behind.get(aggregateId) ?? '')) this.#behind.set(aggregateId, id);
+    return false;
+  }
+
+  /** Resolves to whether the next row of the aggregate may follow. */
+  #take(row: OutboxRow): Promise<boolean> {
     this.#inFlight++;
-    const before = this.#chains.get(row.aggregateId);
-    const chain: Promise<void> = (before ? before.then(() => this.#publish(row)) : this.#publish(row)).finally(() => {
-      this.#inFlight--;
-      if (this.#chains.get(row.aggregateId) === chain) this.#chains.delete(row.aggregateId);
-    });
+    const before = this.#chains.get(row.aggregateId) ?? Promise.resolve(true);
+    const chain = before
+      .then((mayFollow) => (mayFollow ? this.#publish(row) : this.#leave(row)))
+      .finally(() => {
+        this.#inFlight--;
+        if (this.#chains.get(row.aggregateId) === chain) this.#chains.delete(row.aggregateId);
+      });
     this.#chains.set(row.aggregateId, chain);
     return chain;
   }
 
-  async #publish(row: OutboxRow): Promise<void> {
+  async #publish(row: OutboxRow): Promise<boolean> {
     try {
       await this.publisher.publish(row);
       this.#counter.add(1);
@@ -115,9 +126,10 @@ export class Relay {
       if (isRejected(error)) {
         this.log.error(`outbox row was quarantined: ${error.message}`, { outboxId: row.id, subject: row.subject });
         await quarantine(this.pool, row.id, error.message).catch(() => undefined);
-      }
-      // Anything else: the row stays unpublished, and the sweep takes it when its lease is over.
+      } else return this.#leave(row);
     }
+    if (this.#behind.get(row.aggregateId) === row.id) this.#behind.delete(row.aggregateId);
+    return true;
   }
 
   #markSoon(): void {
@@ -148,8 +160,12 @@ export class Relay {
   async #sweep(): Promise<void> {
     try {
       if (Date.now() - this.#measuredAt >= 1000) {
+        const waiting = [...this.#behind];
         this.#backlog = await backlog(this.pool);
         this.#measuredAt = Date.now();
+        // Another instance has published what this one left, where nothing has been left since.
+        if (this.#backlog.unpublished === 0)
+          for (const [aggregate, id] of waiting) if (this.#behind.get(aggregate) === id) this.#behind.delete(aggregate);
       }
       let full = true;
       while (full && this.#running) {

@@ -24,6 +24,7 @@ CREATE TABLE messaging.outbox (
 ) PARTITION BY RANGE (id);
 CREATE INDEX outbox_unpublished ON messaging.outbox (id) WHERE published_at IS NULL AND quarantined IS NULL;
 CREATE INDEX outbox_aggregate ON messaging.outbox (aggregate_id);
+CREATE INDEX outbox_quarantined ON messaging.outbox (id) WHERE quarantined IS NOT NULL;
 
 -- The smallest UUIDv7 of a moment.
 CREATE FUNCTION messaging.first_id(at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE
@@ -31,7 +32,9 @@ CREATE FUNCTION messaging.first_id(at timestamptz) RETURNS uuid LANGUAGE sql IMM
 
 -- Makes the daily partitions ahead and drops those past their time; an outbox partition that still holds unpublished
 -- rows stays. Called at every start of a service and once an hour; safe to call at any time, from any instance.
-CREATE FUNCTION messaging.maintain(at timestamptz, keep_inbox interval, keep_outbox interval) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION messaging.maintain(at timestamptz, keep_inbox interval, keep_outbox interval) RETURNS void
+-- Days are UTC's whatever the database's own time zone is: a day of 23 or 25 hours would leave a gap, or overlap.
+LANGUAGE plpgsql SET timezone = 'UTC' AS $$
 DECLARE
   day timestamptz;
   part record;

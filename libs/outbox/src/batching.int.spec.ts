@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import type { Pool } from 'pg';
+import { v7 as uuidv7 } from 'uuid';
+import { add, CounterDatabases, type CounterMessage, counters, CounterStore, saidOf } from './counter.fixture.js';
+import type { Delivery } from './inbox.js';
+
+let databases: CounterDatabases;
+beforeAll(async () => {
+  databases = await CounterDatabases.start();
+}, 60_000);
+afterAll(() => databases?.[Symbol.asyncDispose]());
+
+interface Sent {
+  message: CounterMessage;
+  delivery: Delivery | undefined;
+}
+
+const IDS = ['a', 'b', 'c'];
+const DAY_MS = 86_400_000;
+/** Messages of several aggregates: some break a rule, some the database refuses, some are forgotten, some come twice. */
+const traffic = fc
+  .array(
+    fc.record({
+      id: fc.constantFrom(...IDS),
+      what: fc.oneof(
+        { weight: 6, arbitrary: fc.integer({ min: 0, max: 40 }) },
+        { weight: 1, arbitrary: fc.constantFrom('break' as const, 'old' as const, 101) },
+      ),
+      again: fc.option(fc.nat({ max: 29 }), { freq: 4 }),
+      command: fc.boolean(),
+    }),
+    { minLength: 2, maxLength: 30 },
+  )
+  .map((drafts) => {
+    const sent: Sent[] = [];
+    for (const { id, what, again, command } of drafts) {
+      const before = again === null ? undefined : sent[again];
+      sent.push(
+        before ?? {
+          message:
+            typeof what === 'number' ? add(id, what) : { type: what === 'old' ? 'add' : what, orderId: id, data: 0 },
+          delivery: command
+            ? undefined
+            : { id: uuidv7({ msecs: Date.now() - (what === 'old' ? 8 * DAY_MS : 0) }), durable: 'counter_add' },
+        },
+      );
+    }
+    return sent;
+  });
+
+type Outcome = { value: number } | { refused: unknown };
+const outcomeOf = (handled: Promise<{ value: number }>): Promise<Outcome> =>
+  handled.then(
+    ({ value }) => ({ value }),
+    (error: Error & { code?: string }) => ({ refused: error.code ?? error.message }),
+  );
+
+const contentsOf = async (pool: Pool) => ({
+  counters: (await pool.query('SELECT id, value FROM counters ORDER BY id')).rows,
+  said: await Promise.all(IDS.map((id) => saidOf(pool, id))),
+  handled: (await pool.query('SELECT event_id, durable FROM messaging.inbox ORDER BY event_id')).rows,
+});
+const empty = (pool: Pool) => pool.query('TRUNCATE counters, messaging.inbox, messaging.outbox');
+
+describe('messages that commit together', () => {
+  it('cannot be told from messages that came one by one', async () => {
+    const together = await databases.pool();
+    const oneByOne = await databases.pool();
+    let largest = 0;
+    await fc.assert(
+      fc
+        .asyncProperty(traffic, async (sent) => {
+          const store = new CounterStore();
+          const batched = counters(together, { store });
+          const serial = counters(oneByOne);
+
+          const inOneSet = Promise.all(
+            sent.map(({ message, delivery }) => outcomeOf(batched.handle(message, delivery))),
+          );
+          const inTurn: Outcome[] = [];
+          for (const { message, delivery } of sent) inTurn.push(await outcomeOf(serial.handle(message, delivery)));
+
+          expect(await inOneSet).toEqual(inTurn);
+          expect(await contentsOf(together)).toEqual(await contentsOf(oneByOne));
+          largest = Math.max(largest, ...store.sets);
+        })
+        .afterEach(() => Promise.all([empty(together), empty(oneByOne)])),
+      { numRuns: 60 },
+    );
+    // Or the comparison would have shown nothing.
+    expect(largest).toBeGreaterThan(10);
+  });
+});

@@ -1,0 +1,292 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { eventually } from '@pavane/testing';
+import type { Pool } from 'pg';
+import { v7 as uuidv7 } from 'uuid';
+import { add, count, CounterDatabases, counters } from './counter.fixture.js';
+import { type OutboxRow, replay, storeRows } from './outbox.js';
+import { Relay } from './relay.js';
+
+let databases: CounterDatabases;
+let pool: Pool;
+const relays: Relay[] = [];
+beforeAll(async () => {
+  databases = await CounterDatabases.start();
+}, 60_000);
+beforeEach(async () => {
+  pool = await databases.pool();
+});
+afterEach(async () => {
+  await Promise.all(relays.splice(0).map((relay) => relay.drain()));
+});
+afterAll(() => databases?.[Symbol.asyncDispose]());
+
+/** A broker that does what the test says; by default it takes everything. */
+class Broker {
+  readonly ids: string[] = [];
+  readonly log: { error: unknown[][]; warn: unknown[][] } = { error: [], warn: [] };
+  answer: (row: { id: string; data: string; subject: string }) => Promise<unknown> = () => Promise.resolve();
+
+  async publish(row: { id: string; data: string; subject: string }): Promise<void> {
+    await this.answer(row);
+    this.ids.push(row.id);
+  }
+}
+const away = () => Promise.reject(Object.assign(new Error('the broker is away'), { code: 'RETRY_LATER' }));
+
+/** A relay with leases short enough to be waited for. */
+function relayTo(broker: Broker, on = pool, leaseMs = 150): Relay {
+  const relay = new Relay(on, broker, {
+    error: (...args) => broker.log.error.push(args),
+    warn: (...args) => broker.log.warn.push(args),
+  });
+  relays.push(Object.assign(relay, { leaseMs }));
+  return relay;
+}
+
+const rowOf = (aggregateId: string): OutboxRow => ({
+  id: uuidv7(),
+  aggregateId,
+  subject: `counters.added.${aggregateId}`,
+  headers: {},
+  data: '{}',
+});
+/** Rows that a process stored before it died; its lease is over after so many milliseconds. */
+async function leftBehind(aggregateIds: string[], leaseMs = -1): Promise<string[]> {
+  const rows = aggregateIds.map(rowOf);
+  await storeRows(pool, rows, leaseMs);
+  return rows.map(({ id }) => id);
+}
+const allPublished = (n: number) =>
+  eventually(async () => {
+    expect(await count(pool, 'messaging.outbox WHERE published_at IS NULL')).toBe(0);
+    expect(await count(pool, 'messaging.outbox')).toBe(n);
+  });
+const idsOf = async (aggregateId: string) =>
+  (
+    await pool.query<{ id: string }>('SELECT id FROM messaging.outbox WHERE aggregate_id = $1 ORDER BY id', [
+      aggregateId,
+    ])
+  ).rows.map(({ id }) => id);
+
+describe('a row that was just committed', () => {
+  it('is published at once, without a sweep, and marked', async () => {
+    const broker = new Broker();
+    const participant = counters(pool, { outlet: relayTo(broker) });
+    await Promise.all(['a', 'b', 'c'].map((id) => participant.handle(add(id, 1))));
+    await allPublished(3);
+    expect(broker.ids).toHaveLength(3);
+  });
+
+  it('is published after those of the same aggregate before it, and beside those of others', async () => {
+    const broker = new Broker();
+    const open = new Map<string, number>();
+    let most = 0;
+    broker.answer = async ({ subject }) => {
+      expect(open.get(subject) ?? 0).toBe(0);
+      open.set(subject, 1);
+      most = Math.max(
+        most,
+        [...open.values()].reduce((a, b) => a + b),
+      );
+      for (let i = 0; i < Math.random() * 20; i++) await turn();
+      open.set(subject, 0);
+    };
+    const participant = counters(pool, { outlet: relayTo(broker) });
+    await Promise.all(Array.from({ length: 90 }, (_, i) => participant.handle(add(`c${i % 9}`, 1))));
+    await allPublished(90);
+    for (const id of ['c0', 'c4', 'c8']) {
+      const ids = await idsOf(id);
+      expect(broker.ids.filter((published) => ids.includes(published))).toEqual(ids);
+    }
+    expect(most).toBeGreaterThan(3);
+  });
+
+  it('waits for the one of its aggregate that could not be published, also when it was said much later', async () => {
+    const broker = new Broker();
+    const relay = relayTo(broker);
+    const participant = counters(pool, { outlet: relay });
+    broker.answer = away;
+    await Promise.all([1, 1].map((n) => participant.handle(add('a', n))));
+    await relay.drain();
+    broker.answer = () => Promise.resolve();
+    await participant.handle(add('a', 1));
+    await participant.handle(add('b', 1));
+    await eventually(() => expect(broker.ids).toHaveLength(1));
+    expect(broker.ids).toEqual(await idsOf('b'));
+
+    relay.start();
+    await allPublished(4);
+    const ids = await idsOf('a');
+    expect(broker.ids.slice(1)).toEqual(ids);
+    // And from then on it is quick again.
+    await relay.drain();
+    await participant.handle(add('a', 1));
+    await allPublished(5);
+  });
+});
+
+describe('rows that a process left behind when it died', () => {
+  it('are published by the sweep of another, oldest first', async () => {
+    const ids = await leftBehind(['a', 'a', 'a', 'a']);
+    const broker = new Broker();
+    relayTo(broker).start();
+    await allPublished(4);
+    expect(broker.ids).toEqual(ids);
+  });
+
+  it('are taken over when its lease is over, and not before', async () => {
+    const ids = await leftBehind(['a'], 600);
+    const since = performance.now();
+    const broker = new Broker();
+    relayTo(broker).start();
+    await allPublished(1);
+    expect(performance.now() - since).toBeGreaterThan(500);
+    expect(broker.ids).toEqual(ids);
+  });
+
+  it('are shared by two relays: nothing is lost, and nothing is published twice', async () => {
+    const ids = await leftBehind(Array.from({ length: 1200 }, (_, i) => `c${i % 100}`));
+    const broker = new Broker();
+    broker.answer = () => turn();
+    relayTo(broker, pool, 3000).start();
+    relayTo(broker, await databases.pool(pool.options.connectionString), 3000).start();
+    await allPublished(1200);
+    expect(broker.ids.toSorted()).toEqual(ids.toSorted());
+  });
+});
+
+describe('a row the broker will never take', () => {
+  it('is quarantined with the reason, and those behind it go on', async () => {
+    const broker = new Broker();
+    const participant = counters(pool, { outlet: relayTo(broker) });
+    broker.answer = ({ data }) =>
+      data.includes('1')
+        ? Promise.reject(Object.assign(new Error('the message is too large'), { code: 'PUBLISH_REJECTED' }))
+        : Promise.resolve();
+    await Promise.all([1, 1, 2].map((n) => participant.handle(add('a', n))));
+    await eventually(async () => {
+      const { rows } = await pool.query(
+        'SELECT quarantined, published_at IS NOT NULL AS published FROM messaging.outbox ORDER BY id',
+      );
+      expect(rows).toEqual([
+        { quarantined: 'the message is too large', published: false },
+        { quarantined: null, published: true },
+        { quarantined: null, published: true },
+      ]);
+    });
+    expect(broker.log.error).toHaveLength(1);
+    expect(String(broker.log.error[0])).toContain('quarantined');
+  });
+
+  it('is not tried again', async () => {
+    const broker = new Broker();
+    let tries = 0;
+    broker.answer = () => {
+      tries++;
+      return Promise.reject(Object.assign(new Error('no'), { code: 'PUBLISH_REJECTED' }));
+    };
+    await leftBehind(['a']);
+    relayTo(broker).start();
+    await eventually(async () => expect(await count(pool, 'messaging.outbox WHERE quarantined IS NOT NULL')).toBe(1));
+    await pool.query(`UPDATE messaging.outbox SET leased_until = '-infinity'`);
+    const [later] = await leftBehind(['b']);
+    broker.answer = () => Promise.resolve();
+    await eventually(() => expect(broker.ids).toEqual([later]));
+    expect(tries).toBe(1);
+  });
+});
+
+describe('while the broker is away', () => {
+  it('rows wait, their age is told, and all are published in order when it is back', async () => {
+    const broker = new Broker();
+    broker.answer = away;
+    const relay = relayTo(broker);
+    relay.start();
+    expect(relay.oldestUnpublishedMs()).toBe(0);
+    const participant = counters(pool, { outlet: relay });
+    await Promise.all(Array.from({ length: 30 }, (_, i) => participant.handle(add(`c${i % 3}`, 1))));
+    await eventually(() => expect(relay.oldestUnpublishedMs()).toBeGreaterThan(500));
+
+    broker.answer = () => Promise.resolve();
+    await allPublished(30);
+    await eventually(() => expect(relay.oldestUnpublishedMs()).toBe(0));
+    for (const id of ['c0', 'c1', 'c2']) {
+      const ids = await idsOf(id);
+      expect(broker.ids.filter((published) => ids.includes(published))).toEqual(ids);
+    }
+    expect(broker.log).toEqual({ error: [], warn: [] });
+  });
+});
+
+describe('while the database is away', () => {
+  it('the sweep goes on trying, quietly, and publishes when it is back', async () => {
+    await leftBehind(['a']);
+    const broker = new Broker();
+    const relay = relayTo(broker);
+    await databases.server.stop('SIGKILL');
+    relay.start();
+    await databases.server.restart();
+    await allPublished(1);
+    expect(broker.log.error).toEqual([]);
+  });
+});
+
+describe('draining', () => {
+  it('resolves when what is in flight is published and marked, and what comes later stays in the table', async () => {
+    const broker = new Broker();
+    const gate = Promise.withResolvers<void>();
+    broker.answer = () => gate.promise;
+    const relay = relayTo(broker);
+    relay.start();
+    const participant = counters(pool, { outlet: relay });
+    await Promise.all(['a', 'a', 'b'].map((id) => participant.handle(add(id, 1))));
+    let drained = false;
+    const draining = relay.drain().then(() => (drained = true));
+    await turn();
+    expect(drained).toBe(false);
+    gate.resolve();
+    await draining;
+    expect(await count(pool, 'messaging.outbox WHERE published_at IS NOT NULL')).toBe(3);
+
+    await leftBehind(['z']);
+    expect(broker.ids).toHaveLength(3);
+  });
+
+  it('resolves although the broker is away, and leaves the rows to the next process', async () => {
+    const broker = new Broker();
+    broker.answer = away;
+    const relay = relayTo(broker);
+    relay.start();
+    await counters(pool, { outlet: relay }).handle(add('a', 1));
+    await relay.drain();
+    const next = new Broker();
+    relayTo(next).start();
+    await allPublished(1);
+    expect(next.ids).toEqual(await idsOf('a'));
+  });
+});
+
+describe('a replay', () => {
+  it('publishes everything stored since then again, under the same ids', async () => {
+    const [before] = await leftBehind(['a']);
+    const broker = new Broker();
+    const relay = relayTo(broker);
+    relay.start();
+    await allPublished(1);
+    await pool.query(`UPDATE messaging.outbox SET created_at = now() - interval '1 hour'`);
+    const ids = await leftBehind(['a', 'b']);
+    await allPublished(3);
+    expect(broker.ids).toEqual([before, ...ids]);
+
+    expect(await replay(pool, new Date(Date.now() - 60_000))).toBe(2);
+    await allPublished(3);
+    await eventually(() => expect(broker.ids).toEqual([before, ...ids, ...ids]));
+  });
+
+  it('does not touch what was never published', async () => {
+    await leftBehind(['a'], 60_000);
+    await leftBehind(['b'], 60_000);
+    await pool.query(`UPDATE messaging.outbox SET quarantined = 'no' WHERE aggregate_id = 'b'`);
+    expect(await replay(pool, new Date(0))).toBe(0);
+  });
+});
