@@ -10,6 +10,8 @@ export function schemas(): Map<string, Schema> {
   const all = validationMetadatasToSchemas({
     refPointerPrefix: '#/$defs/',
     classTransformerMetadataStorage: defaultMetadataStorage,
+    // `required` says it already.
+    additionalConverters: { isDefined: {} },
   }) as Record<string, Schema>;
   return new Map(
     (Object.keys(events) as EventType[]).map((type) => {
@@ -28,6 +30,18 @@ export function schemas(): Map<string, Schema> {
         },
       ];
     }),
+  );
+}
+
+/**
+ * The text of a published schema. What is published stays as it is: throws when the class behind it says otherwise by now,
+ * because somebody out there goes by this version.
+ */
+export function asPublished(file: string, schema: Schema, published: string | undefined): string {
+  if (published === undefined) return `${JSON.stringify(schema, null, 2)}\n`;
+  if (JSON.stringify(JSON.parse(published)) === JSON.stringify(schema)) return published;
+  throw new Error(
+    `${file} is published and libs/contracts says otherwise now; a change of what an event carries needs a new version of it`,
   );
 }
 

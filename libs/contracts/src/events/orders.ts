@@ -1,5 +1,5 @@
 import { Type } from 'class-transformer';
-import { IsEmail, IsIn, IsISO8601, IsString, Length, ValidateNested } from 'class-validator';
+import { IsDefined, IsEmail, IsIn, IsISO8601, IsString, Length, ValidateNested } from 'class-validator';
 import { Money, WithItems } from './values.js';
 
 /** Why an order was cancelled; `GET /orders/:id` answers the same words. */
@@ -10,7 +10,7 @@ export type CancelReason = (typeof CANCEL_REASONS)[number];
 export class OrdersCreated extends WithItems {
   @IsString() @Length(1, 64) customerId!: string;
   @IsEmail() email!: string;
-  @ValidateNested() @Type(() => Money) total!: Money;
+  @IsDefined() @ValidateNested() @Type(() => Money) total!: Money;
   @IsString() @Length(1, 64) paymentMethod!: string;
   /** No charge may start after this moment (UTC). */
   @IsISO8601() deadlineAt!: string;
@@ -19,14 +19,14 @@ export class OrdersCreated extends WithItems {
 /** The order ended well: paid and reserved. */
 export class OrdersConfirmed extends WithItems {
   @IsEmail() email!: string;
-  @ValidateNested() @Type(() => Money) total!: Money;
+  @IsDefined() @ValidateNested() @Type(() => Money) total!: Money;
 }
 
 /** The order ended without a sale; whoever acted on it undoes that. */
 export class OrdersCancelled {
   @IsIn(CANCEL_REASONS) reason!: CancelReason;
   @IsEmail() email!: string;
-  @ValidateNested() @Type(() => Money) total!: Money;
+  @IsDefined() @ValidateNested() @Type(() => Money) total!: Money;
 }
 
 /** The order's deadline has come (a scheduled message the order service set when the order was placed). */

@@ -1,10 +1,10 @@
 import { Type } from 'class-transformer';
-import { IsIn, ValidateNested } from 'class-validator';
+import { IsDefined, IsIn, ValidateNested } from 'class-validator';
 import { Money, WithItems } from './values.js';
 
 /** The money is captured, once. Carries the items because inventory acts on it. */
 export class PaymentsCompleted extends WithItems {
-  @ValidateNested() @Type(() => Money) amount!: Money;
+  @IsDefined() @ValidateNested() @Type(() => Money) amount!: Money;
 }
 
 /** The provider said no, or the deadline had passed before a charge was started. No money moved. */
@@ -14,5 +14,5 @@ export class PaymentsFailed {
 
 /** Captured money was given back in full. */
 export class PaymentsRefunded {
-  @ValidateNested() @Type(() => Money) amount!: Money;
+  @IsDefined() @ValidateNested() @Type(() => Money) amount!: Money;
 }

@@ -1,0 +1,38 @@
+import { ceType, events, type EventType, heardBy, saga, saidBy, type Service, sourceOf } from './index.js';
+
+const services = Object.keys(saga) as Service[];
+const types = Object.keys(events) as EventType[];
+
+describe('the saga', () => {
+  it.each(types)('has %s said by one service', (type) => {
+    expect(services.filter((service) => saidBy(service).includes(type))).toEqual([sourceOf(type)]);
+  });
+
+  it.each(types)('has somebody who hears %s', (type) => {
+    expect(services.filter((service) => heardBy(service).includes(type))).not.toEqual([]);
+  });
+
+  it('hears nothing that is no event', () => {
+    expect(services.flatMap(heardBy).filter((type) => !types.includes(type))).toEqual([]);
+  });
+
+  it('leaves the ending of an order to order alone', () => {
+    for (const ending of ['orders.confirmed', 'orders.cancelled'] as const) expect(sourceOf(ending)).toBe('order');
+  });
+
+  it('has every act that is undone heard by whoever did it', () => {
+    expect(heardBy('payment')).toContain('orders.cancelled');
+    expect(heardBy('inventory')).toContain('orders.cancelled');
+    expect(saidBy('payment')).toContain('payments.refunded');
+    expect(saidBy('inventory')).toContain('inventory.released');
+  });
+
+  it('tells the customer of every ending', () => {
+    expect(heardBy('notification')).toEqual(['orders.confirmed', 'orders.cancelled']);
+  });
+
+  it('names each event by domain, event and version', () => {
+    for (const type of types) expect(ceType(type)).toMatch(/^[a-z]+\.[a-z-]+\.v\d+$/);
+    expect(ceType('orders.created')).toBe('orders.created.v1');
+  });
+});

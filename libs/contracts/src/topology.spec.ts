@@ -1,0 +1,147 @@
+import {
+  ceType,
+  durables,
+  events,
+  type EventType,
+  heardBy,
+  hears,
+  outboundOf,
+  saga,
+  saidBy,
+  type Service,
+  subjectOf,
+  topology,
+} from './index.js';
+
+/** The most messages one durable works on at once, as the transport does by default. */
+const CONCURRENCY = 16;
+
+interface Consumer {
+  durable_name: string;
+  filter_subject?: string;
+  ack_policy: string;
+  max_ack_pending: number;
+  max_deliver?: number;
+}
+interface Stream {
+  config: Record<string, unknown> & { name: string; subjects?: string[] };
+  consumers?: Consumer[];
+}
+const streamsOf = (options?: Parameters<typeof topology>[0]) => topology(options).streams as unknown as Stream[];
+const stream = (name: string, options?: Parameters<typeof topology>[0]) =>
+  streamsOf(options).find(({ config }) => config.name === name)!;
+const consumers = (name: string) => stream(name).consumers!.filter(({ durable_name: durable }) => durable !== 'audit');
+/** Whether a subject matches a filter in which `*` stands for one token and `>` for the rest. */
+const matches = (filter: string, subject: string) =>
+  new RegExp(`^${filter.replaceAll('.', '\\.').replaceAll('*', '[^.]+').replace(/>$/, '.+')}$`).test(subject);
+const services = Object.keys(saga) as Service[];
+const orderId = '01990000-0000-7000-8000-000000000001';
+
+describe('every message', () => {
+  const published = services.flatMap((service) =>
+    saidBy(service).map((type) =>
+      outboundOf(service)(orderId, { type, data: { deadlineAt: new Date(0).toISOString() } } as never)!,
+    ),
+  );
+
+  it.each(published.map(({ subject }) => subject))('published on %s is kept by exactly one stream', (subject) => {
+    const keepers = streamsOf().filter(({ config }) => config.subjects?.some((filter) => matches(filter, subject)));
+    expect(keepers).toHaveLength(1);
+  });
+
+  it.each(Object.keys(events) as EventType[])(
+    'of type %s is heard by a durable of each service that the table names',
+    (type) => {
+      const subject = subjectOf(type, orderId);
+      const listeners = services.filter((service) => heardBy(service).includes(type));
+      const bound = ['SAGA', 'TIMERS'].flatMap(consumers).filter((c) => matches(c.filter_subject!, subject));
+      expect(bound.map((c) => c.durable_name.split('_')[0]).toSorted()).toEqual(listeners.toSorted());
+      expect(listeners).not.toEqual([]);
+    },
+  );
+
+  it('carries the version of its event and the service that says it', () => {
+    expect(outboundOf('order')(orderId, { type: 'orders.confirmed', data: {} } as never)).toMatchObject({
+      subject: `orders.confirmed.${orderId}`,
+      type: 'orders.confirmed.v1',
+      source: 'order',
+    });
+  });
+});
+
+it('keeps the private facts of a service private, and what the table does not let it say', () => {
+  expect(outboundOf('order')(orderId, { type: 'placed' })).toBeUndefined();
+  expect(outboundOf('inventory')(orderId, { type: 'orders.confirmed' })).toBeUndefined();
+});
+
+it('turns a deadline into a schedule that fires into a subject of its own stream, under the order it is about', () => {
+  const deadlineAt = '2030-01-01T12:15:00.000Z';
+  const timer = outboundOf('order')(orderId, { type: 'timers.deadline', data: { deadlineAt } } as never)!;
+  expect(timer).toMatchObject({
+    subject: `timers.schedule.${orderId}`,
+    headers: { 'Nats-Schedule': `@at ${deadlineAt}`, 'Nats-Schedule-Target': `timers.deadline.${orderId}` },
+  });
+  expect(stream('TIMERS').config).toMatchObject({ allow_msg_schedules: true });
+  expect(stream('TIMERS').config.subjects!.some((s) => matches(s, timer.headers!['Nats-Schedule-Target']!))).toBe(true);
+});
+
+describe('durables', () => {
+  it('are named after service and event, each once', () => {
+    const names = durables.map(({ durable }) => durable);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names).toContain('payment_orders-created');
+    for (const name of names) expect(name).toMatch(/^[a-z]+_[a-z]+-[a-z]+$/);
+  });
+
+  it('are one for each row that is heard, and what a service binds to', () => {
+    expect(durables.map(({ service, event }) => [service, event])).toEqual(
+      services.flatMap((service) => heardBy(service).map((event) => [service, event])),
+    );
+    for (const { service, event, ...listening } of durables) {
+      expect(hears(service, event as never)).toEqual(listening);
+      expect(listening.type).toBe(ceType(event));
+      const bound = consumers(listening.stream).find((c) => c.durable_name === listening.durable);
+      expect(bound?.filter_subject).toBe(listening.subject);
+    }
+  });
+
+  it('acknowledge each message, are redelivered without end, and have room for parked messages', () => {
+    for (const consumer of ['SAGA', 'TIMERS'].flatMap(consumers)) {
+      expect(consumer).toMatchObject({ ack_policy: 'explicit', max_deliver: -1 });
+      expect(consumer.max_ack_pending).toBeGreaterThanOrEqual(10 * CONCURRENCY);
+    }
+  });
+});
+
+describe('the streams', () => {
+  it('keep a message of the saga until everybody has it, refuse what does not fit, and let nobody delete', () => {
+    expect(stream('SAGA').config).toMatchObject({
+      retention: 'interest',
+      discard: 'new',
+      deny_delete: true,
+      deny_purge: true,
+      storage: 'file',
+      max_bytes: expect.any(Number),
+    });
+  });
+
+  it('enumerate the subjects of the saga, so that a publish nobody hears fails', () => {
+    for (const subject of stream('SAGA').config.subjects!) expect(subject).toMatch(/^[a-z]+\.[a-z]+\.\*$/);
+  });
+
+  it('copy the saga to AUDIT under two subjects tokens, and can do without', () => {
+    expect(stream('AUDIT').config).toMatchObject({ retention: 'limits', sources: [{ name: 'SAGA' }] });
+    expect(streamsOf({ audit: false }).map(({ config }) => config.name)).toEqual(['SAGA', 'TIMERS', 'DLQ']);
+    expect(stream('SAGA', { audit: false }).consumers!.map((c) => c.durable_name)).not.toContain('audit');
+  });
+
+  it('and buckets have as many copies as the deployment asks for', () => {
+    const { streams, buckets } = topology({ replicas: 3 });
+    for (const { config } of streams) expect(config.num_replicas).toBe(3);
+    for (const bucket of buckets) expect(bucket.replicas).toBe(3);
+  });
+
+  it('keep a deadline longer than any order waits', () => {
+    expect(stream('TIMERS').config['max_age']).toBeGreaterThan(15 * 60 * 1e9);
+  });
+});

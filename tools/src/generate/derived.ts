@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT, SERVICES } from '../local/settings.js';
+import { diagram } from './diagram.js';
+import { readingGuide } from './reading.js';
+import { asPublished, schemas } from './schemas.js';
+import { topologyPage } from './topology-page.js';
+
+/** Every derived file with the content it must have. */
+export function derived(): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const [name, schema] of schemas()) {
+    const file = `libs/contracts/schemas/${name}.json`;
+    files.set(file, asPublished(file, schema, read(join(ROOT, file))));
+  }
+  const ddl = readFileSync(join(ROOT, 'libs/outbox/sql/messaging.sql'), 'utf8');
+  for (const service of SERVICES)
+    files.set(`apps/${service}/prisma/migrations/20261121000000_messaging/migration.sql`, ddl);
+  files.set('docs/topology.md', topologyPage());
+  files.set('docs/reading.md', readingGuide());
+  files.set(
+    'docs/flow.md',
+    `# How an order flows\n\nGenerated from \`libs/contracts/src/saga.ts\` by \`npm run generate\`.\n\n${diagram()}\n`,
+  );
+  const readme = read(join(ROOT, 'README.md'));
+  if (readme)
+    files.set(
+      'README.md',
+      readme.replace(
+        /(<!-- saga -->\n)[\s\S]*?(\n<!-- \/saga -->)/,
+        (_, open: string, close: string) => `${open}${diagram()}${close}`,
+      ),
+    );
+  return files;
+}
+
+/** The text of a file, if there is one. */
+export function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
