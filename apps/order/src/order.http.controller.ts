@@ -82,7 +82,8 @@ export class OrderHttpController {
   @Post('orders/:id/cancel')
   @HttpCode(200)
   @ApiOkResponse({ type: OrderView })
-  async cancel(@Param('id', ParseUUIDPipe) id: string): Promise<OrderView> {
+  async cancel(@Param('id', ParseUUIDPipe) asked: string): Promise<OrderView> {
+    const id = asked.toLowerCase(); // as every order is stored
     const trace = await this.views.traceOf(id);
     const order = await inTrace(trace, () => this.orders.handle({ type: 'cancel', orderId: id, data: {} }));
     if (order.reason !== 'customer_request')

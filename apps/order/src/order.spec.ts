@@ -1,7 +1,16 @@
 import { CANCEL_REASONS, type CancelReason, heardBy } from '@pavane/contracts';
 import { given } from '@pavane/testing';
 import fc from 'fast-check';
-import { decide, evolve, newOrder, type Order, type OrderFact, type OrderMessage, type PlacedOrder } from './order.js';
+import {
+  decide,
+  evolve,
+  isEchoed,
+  newOrder,
+  type Order,
+  type OrderFact,
+  type OrderMessage,
+  type PlacedOrder,
+} from './order.js';
 
 const orderId = '01990000-0000-7000-8000-000000000001';
 const rules = { initial: newOrder, decide, evolve };
@@ -181,6 +190,22 @@ describe('an order that was never placed here', () => {
 
   it('has no ending to say again', () => {
     order.when(resay).thenNothing();
+  });
+});
+
+describe('everybody who has to act on an ending was seen to', () => {
+  it.each<[string, OrderMessage[], boolean]>([
+    ['not while it is pending', [paid, sent], false],
+    ['not before the customer was told', [paid, reserved], false],
+    ['once a confirmed order was told', [paid, reserved, sent], true],
+    ['also when telling failed', [paid, reserved, notSent], true],
+    ['once an order without money or stock was told', [declined, notSent], true],
+    ['not before captured money was refunded', [paid, rejected, notSent], false],
+    ['once captured money was refunded', [paid, rejected, notSent, refunded], true],
+    ['not before reserved stock was released', [cancel, paid, reserved, refunded, notSent], false],
+    ['once money and stock are back', [cancel, paid, reserved, refunded, notSent, released], true],
+  ])('%s', (_, heard, echoed) => {
+    expect(isEchoed(order.after(place, ...heard).state)).toBe(echoed);
   });
 });
 

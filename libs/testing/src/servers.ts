@@ -3,3 +3,4 @@ export { ServerFailed } from './server-process.js';
 export { NATS_SERVER_MINIMUM, NatsServerMissing, natsServerBinary, type BinaryOptions } from './nats-binary.js';
 export { startNats, type NatsOptions, type NatsServer } from './nats-server.js';
 export { startPostgres, type PostgresOptions, type PostgresServer } from './postgres-server.js';
+export { applyMigrations } from './migrations.js';

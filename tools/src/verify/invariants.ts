@@ -110,6 +110,9 @@ function notifications({ orders, notifications: recorded, mails }: Evidence): In
       ...[...expected]
         .filter((id) => status.get(id) === 'sent' && !sent.has(id))
         .map((id) => `${id} is recorded as sent and not in the mail sink`),
+      ...[...status.keys()]
+        .filter((id) => !expected.has(id))
+        .map((id) => `${id} is recorded, and no order explains it`),
       ...[...sent].filter((id) => !expected.has(id)).map((id) => `the mail sink has ${id}, which no order explains`),
     ],
     `${sent.size} distinct mails, ${recorded.filter((n) => n.status !== 'sent').length} suppressed or refused`,

@@ -1,0 +1,236 @@
+import { CANCEL_REASONS, outboundOf } from '@pavane/contracts';
+import { Participant, transaction } from '@pavane/outbox';
+import { applyMigrations, type PostgresServer, startPostgres } from '@pavane/testing/servers';
+import { Pool } from 'pg';
+import { v7 as uuidv7 } from 'uuid';
+import { decide, evolve, newOrder, type Order, type OrderFact, type OrderMessage } from './order.js';
+import { OrderStore } from './order.store.js';
+
+let postgres: PostgresServer;
+let pool: Pool;
+let store: OrderStore;
+beforeAll(async () => {
+  postgres = await startPostgres({ databases: ['order'] });
+  await applyMigrations(postgres.url('order'), new URL('../prisma/migrations/', import.meta.url));
+  pool = new Pool({ connectionString: postgres.url('order') });
+  store = new OrderStore(pool);
+}, 60_000);
+afterEach(() => pool.query('TRUNCATE orders, history'));
+afterAll(async () => {
+  await pool?.end();
+  await postgres?.[Symbol.asyncDispose]();
+});
+
+const total = { amount: 9800, currency: 'EUR' };
+const items = [{ sku: 'TEAPOT', quantity: 2 }];
+const messages = {
+  paid: { type: 'payments.completed', data: { amount: total, items } },
+  declined: { type: 'payments.failed', data: { reason: 'declined' } },
+  reserved: { type: 'inventory.reserved', data: { items } },
+  rejected: { type: 'inventory.rejected', data: { shortages: [{ sku: 'TEAPOT', requested: 2, available: 0 }] } },
+  deadline: { type: 'timers.deadline', data: { deadlineAt: new Date(0).toISOString() } },
+  cancel: { type: 'cancel', data: {} },
+  resay: { type: 'resay', data: {} },
+  sent: { type: 'notifications.sent', data: { outcome: 'confirmed', messageId: '<1@x>' } },
+  refunded: { type: 'payments.refunded', data: { amount: total } },
+} as const;
+type Step = keyof typeof messages;
+const about = (orderId: string, step: Step): OrderMessage => ({ ...messages[step], orderId }) as OrderMessage;
+const placing = (
+  orderId: string,
+  idempotencyKey = orderId,
+  deadlineAt = new Date(Date.now() + 60_000),
+): OrderMessage => ({
+  type: 'place',
+  orderId,
+  data: {
+    customerId: 'customer-1',
+    email: 'ada@example.com',
+    items,
+    total,
+    paymentMethod: 'card_ok',
+    deadlineAt,
+    idempotencyKey,
+    fingerprint: 'f',
+  },
+});
+
+const participant = () =>
+  new Participant<Order, OrderMessage, OrderFact>({
+    pool,
+    store,
+    rules: { aggregateOf: ({ orderId }) => orderId, initial: newOrder, decide, evolve },
+    outbound: outboundOf('order'),
+    outlet: { leaseMs: 0, offer: () => undefined },
+    now: () => new Date(),
+    newId: uuidv7,
+  });
+const stored = async (orderId: string) => (await transaction(pool, (tx) => store.load(tx, [orderId]))).get(orderId);
+const historyOf = async (orderId: string) =>
+  (await pool.query('SELECT version, event FROM history WHERE order_id = $1 ORDER BY version', [orderId])).rows;
+async function live(orderId: string, ...steps: Step[]): Promise<void> {
+  for (const message of [placing(orderId), ...steps.map((step) => about(orderId, step))])
+    await participant().handle(message);
+}
+
+describe('an order', () => {
+  it.each<[string, Step[]]>([
+    ['pending', []],
+    ['pending and paid', ['paid']],
+    ['confirmed', ['paid', 'reserved']],
+    ['confirmed and told', ['paid', 'reserved', 'sent']],
+    ['cancelled: payment_failed', ['declined']],
+    ['cancelled: out_of_stock', ['paid', 'rejected', 'refunded']],
+    ['cancelled: deadline_passed', ['deadline']],
+    ['cancelled: customer_request', ['cancel']],
+    ['cancelled and said again', ['cancel', 'resay']],
+  ])('that is %s is stored and read as it is, with its whole history', async (_, steps) => {
+    const orderId = uuidv7();
+    let expected = newOrder(orderId);
+    for (const message of [placing(orderId), ...steps.map((step) => about(orderId, step))]) {
+      for (const fact of decide(message, expected, new Date())) expected = evolve(expected, fact);
+      await participant().handle(message);
+      expect(await stored(orderId)).toEqual({ ...expected, entries: [], placed: expect.anything() });
+    }
+    expect((await stored(orderId))!.placed).toEqual({ ...expected.placed, deadlineAt: expect.any(Date) });
+    expect(await historyOf(orderId)).toEqual(expected.entries.map((event, i) => ({ version: i + 1, event })));
+  });
+
+  it('that lives its whole life in one transaction has the same history', async () => {
+    const [orderId, other] = [uuidv7(), uuidv7()];
+    const orders = participant();
+    const first = orders.handle(placing(other));
+    await Promise.all([
+      first,
+      ...[placing(orderId), ...(['paid', 'reserved', 'sent'] as const).map((s) => about(orderId, s))].map((m) =>
+        orders.handle(m),
+      ),
+    ]);
+    expect((await historyOf(orderId)).map(({ event }) => event)).toEqual([
+      'orders.created',
+      'payments.completed',
+      'inventory.reserved',
+      'orders.confirmed',
+      'notifications.sent',
+    ]);
+  });
+
+  it('is not placed under a key that another order has, and those beside it are', async () => {
+    const orders = participant();
+    const handled = await Promise.allSettled([
+      orders.handle(placing(uuidv7(), 'key')),
+      orders.handle(placing(uuidv7(), 'key')),
+      orders.handle(placing(uuidv7(), 'another key')),
+    ]);
+    expect(handled).toMatchObject([{ status: 'fulfilled' }, { reason: { code: '23505' } }, { status: 'fulfilled' }]);
+    const { rows } = await pool.query('SELECT idempotency_key FROM orders ORDER BY 1');
+    expect(rows).toEqual([{ idempotency_key: 'another key' }, { idempotency_key: 'key' }]);
+  });
+
+  it('that everybody wants to end at once ends once', async () => {
+    const orderId = uuidv7();
+    await live(orderId);
+    const enders = ['reserved', 'declined', 'rejected', 'deadline', 'cancel'] as const;
+    await Promise.all(enders.map((step) => participant().handle(about(orderId, step))));
+    const endings = (await historyOf(orderId)).filter(({ event }) => /^orders\.c(onfirmed|ancelled)$/.test(event));
+    expect(endings).toHaveLength(1);
+    const said = await pool.query(
+      `SELECT count(*)::int AS n FROM messaging.outbox WHERE aggregate_id = $1 AND subject ~ '^orders.(confirmed|cancelled)'`,
+      [orderId],
+    );
+    expect(said.rows).toEqual([{ n: 1 }]);
+  });
+
+  it('whose total is the largest there may be is stored', async () => {
+    const orderId = uuidv7();
+    const message = placing(orderId);
+    if (message.type === 'place') message.data.total = { amount: 2_147_483_647, currency: 'EUR' };
+    await participant().handle(message);
+    expect((await stored(orderId))!.placed!.total.amount).toBe(2_147_483_647);
+  });
+});
+
+describe('the sweeper', () => {
+  it('finds pending orders whose timer should have come, and no others', async () => {
+    const [late, early, ended] = [uuidv7(), uuidv7(), uuidv7()];
+    for (const id of [late, ended]) await participant().handle(placing(id, id, new Date(Date.now() - 10_000)));
+    await participant().handle(placing(early));
+    await participant().handle(about(ended, 'cancel'));
+    expect((await store.late(10)).map(({ id }) => id)).toEqual([late]);
+  });
+
+  it('finds endings that not everybody was seen to act on, each once per turn', async () => {
+    const orders = { quiet: uuidv7(), echoed: uuidv7(), unrefunded: uuidv7(), pending: uuidv7() };
+    await live(orders.quiet, 'paid', 'reserved');
+    await live(orders.echoed, 'paid', 'reserved', 'sent');
+    await live(orders.unrefunded, 'paid', 'cancel', 'sent');
+    await live(orders.pending);
+    expect(await store.claimUnechoed(10)).toEqual([]);
+    await pool.query(`UPDATE orders SET echo_due_at = now() - interval '1 s' WHERE echo_due_at IS NOT NULL`);
+    const claims = await Promise.all([store.claimUnechoed(10), store.claimUnechoed(10)]);
+    expect(
+      claims
+        .flat()
+        .map(({ id }) => id)
+        .toSorted(),
+    ).toEqual([orders.quiet, orders.unrefunded].toSorted());
+    await participant().handle(about(orders.unrefunded, 'refunded'));
+    await pool.query(`UPDATE orders SET echo_due_at = now() - interval '1 s' WHERE echo_due_at IS NOT NULL`);
+    expect((await store.claimUnechoed(10)).map(({ id }) => id)).toEqual([orders.quiet]);
+  });
+
+  it('waits longer each time, and gives up in the end', async () => {
+    const orderId = uuidv7();
+    await live(orderId, 'cancel');
+    const waits: number[] = [];
+    for (;;) {
+      await pool.query(`UPDATE orders SET echo_due_at = now() - interval '1 s'`);
+      if ((await store.claimUnechoed(10)).length === 0) break;
+      await participant().handle(about(orderId, 'resay'));
+      const { rows } = await pool.query('SELECT extract(epoch FROM echo_due_at - now())::int AS s FROM orders');
+      waits.push(Math.round(rows[0].s / 60));
+    }
+    expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256]);
+  });
+});
+
+describe('the database', () => {
+  const REFUSED = { code: '23514' };
+
+  it.each<[string, Step[], string]>([
+    ['a confirmed order is cancelled', ['reserved'], `status = 'cancelled', reason = 'deadline_passed'`],
+    ['a cancelled order is confirmed', ['cancel'], `status = 'confirmed', reason = NULL`],
+    ['an ended order is pending again', ['reserved'], `status = 'pending', ended_at = NULL`],
+    ['a cancelled order changes its reason', ['cancel'], `reason = 'deadline_passed'`],
+    ['an order is cancelled without a reason', [], `status = 'cancelled', ended_at = now()`],
+    ['a pending order has a reason', [], `reason = 'deadline_passed'`],
+    ['an ended order does not know when', [], `status = 'confirmed'`],
+    ['an order has an unknown status', [], `status = 'lost', ended_at = now()`],
+    ['an order has a negative total', [], 'amount = -1'],
+  ])('refuses that %s', async (_, steps, change) => {
+    const orderId = uuidv7();
+    await live(orderId, ...steps);
+    await expect(pool.query(`UPDATE orders SET ${change} WHERE id = $1`, [orderId])).rejects.toMatchObject(REFUSED);
+  });
+
+  it('refuses an unknown reason, and takes each known one', async () => {
+    for (const reason of [...CANCEL_REASONS, 'weather']) {
+      const orderId = uuidv7();
+      await live(orderId);
+      const cancelled = pool.query(
+        `UPDATE orders SET status = 'cancelled', ended_at = now(), reason = $2 WHERE id = $1`,
+        [orderId, reason],
+      );
+      if (reason === 'weather') await expect(cancelled).rejects.toMatchObject(REFUSED);
+      else await expect(cancelled).resolves.toBeDefined();
+    }
+  });
+
+  it('refuses two entries of the same version', async () => {
+    const orderId = uuidv7();
+    await live(orderId);
+    await expect(
+      pool.query(`INSERT INTO history VALUES ($1, 1, 'orders.confirmed', now())`, [orderId]),
+    ).rejects.toMatchObject({ code: '23505' });
+  });
+});
