@@ -11,6 +11,8 @@ const sources = ['libs', 'apps', 'tools/src'];
 
 /** Every test of the repository in one run: rules without I/O, parts against real servers, and the saga end to end. */
 export default {
+  // Jest does not take it from a project.
+  testTimeout: preset.testTimeout,
   projects: [
     project('rules', '/src/(?!.*\\.(int|e2e)\\.spec\\.ts$).*\\.spec\\.ts$', sources),
     project('parts', '/src/.*\\.int\\.spec\\.ts$', sources),

@@ -8,7 +8,7 @@ import { decodeBody, decodeEvent } from './envelope.js';
 import { isRetryLater, isUnprocessable, type RetryLater, toError } from './errors.js';
 import { JetStreamContext } from './jetstream.context.js';
 import type { Settings } from './options.js';
-import { inConsumerSpan, type Metrics, type Outcome } from './telemetry.js';
+import { inConsumerSpan, inContextOf, type Metrics, type Outcome } from './telemetry.js';
 
 /** Starts of a suspect's handler that may go without an end before it is given up. */
 const MAX_STRIKES = 3;
@@ -57,7 +57,11 @@ export class Dispatcher {
     return message.info.deliveryCount > this.settings.maxAttempts;
   }
 
-  async dispatch(binding: Binding, message: JsMsg): Promise<Dispatched> {
+  dispatch(binding: Binding, message: JsMsg): Promise<Dispatched> {
+    return inContextOf(message.headers, () => this.toOutcome(binding, message));
+  }
+
+  private async toOutcome(binding: Binding, message: JsMsg): Promise<Dispatched> {
     const target = message.headers?.get(REPLAY_TO);
     if (target && target !== binding.durable) {
       message.ack();

@@ -10,15 +10,26 @@ import {
   type BatchObservableCallback,
   type Span,
 } from '@opentelemetry/api';
-import type { CloudEvent } from './envelope.js';
+import type { MsgHdrs } from '@nats-io/transport-node';
+import { type CloudEvent, fromMsgHdrs } from './envelope.js';
 
 const NAME = '@pavane/jetstream';
 
 /** Holds the key of the event being handled (the order id), so that every log line can carry it. */
 export const CE_SUBJECT = createContextKey('ce.subject');
 
+/** Seconds: from a commit to the longest that a call of another system may take. */
+const BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
 /** How the handling of one delivery ended. */
 export type Outcome = 'acked' | 'away' | 'failed' | 'dead-lettered' | 'skipped';
+
+/** Runs `work` in the trace and under the key that a message claims, so that every log line about it carries them. */
+export function inContextOf<T>(headers: MsgHdrs | undefined, work: () => T): T {
+  const claimed = fromMsgHdrs(headers);
+  const about = propagation.extract(context.active(), claimed);
+  return context.with(claimed['ce-subject'] ? about.setValue(CE_SUBJECT, claimed['ce-subject']) : about, work);
+}
 
 /** Runs `handle` inside a span that continues the trace of the event. Records what it throws. */
 export function inConsumerSpan<T>(
@@ -83,6 +94,7 @@ export class Metrics {
   private readonly duration = this.meter.createHistogram('jetstream.handler.duration', {
     unit: 's',
     description: 'Time from the start of a handler to its outcome',
+    advice: { explicitBucketBoundaries: BUCKETS },
   });
   private readonly deadLetters = this.meter.createCounter('jetstream.dead_letters', {
     description: 'Messages given up, copied to the dead-letter stream',

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -25,11 +26,8 @@ export class Child {
   #process: ChildProcess | undefined;
   #wanted = false;
   #deaths = 0;
-  readonly #killOnExit = () => void this.#process?.kill('SIGKILL');
 
-  constructor(readonly options: ChildOptions) {
-    process.once('exit', this.#killOnExit);
-  }
+  constructor(readonly options: ChildOptions) {}
 
   get pid(): number | undefined {
     return this.#process?.pid;
@@ -88,6 +86,7 @@ export class Child {
     });
     closeSync(log);
     this.#process = child;
+    endWithThisProcess(child);
     child.once('exit', (code, signal) => {
       if (!this.#wanted || this.#process !== child) return;
       this.#deaths++;
@@ -95,4 +94,18 @@ export class Child {
       setTimeout(() => this.#wanted && this.#spawn(), Math.min(100 * 2 ** (this.#deaths - 1), LONGEST_PAUSE_MS));
     });
   }
+}
+
+/** Ends the child when this process is gone, however it went: the pipe closes after SIGKILL too, where no listener runs. */
+function endWithThisProcess(child: ChildProcess): void {
+  if (process.platform === 'win32') return void process.once('exit', () => child.kill());
+  const watch = spawn('/bin/sh', ['-c', 'read -r _; kill -TERM "$1" 2>/dev/null', 'watch', `${child.pid}`], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  watch.on('error', () => undefined);
+  watch.stdin.on('error', () => undefined);
+  watch.unref();
+  if (watch.stdin instanceof Socket) watch.stdin.unref();
+  child.once('exit', () => watch.kill('SIGKILL'));
 }
