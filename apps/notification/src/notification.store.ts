@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
 import type { Outcome } from '@pavane/contracts';
+import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { Pool } from 'pg';
 import { PrismaClient } from './generated/prisma/client.js';

@@ -47,10 +47,10 @@ export class PaymentStore implements Store<Payment, PaymentMessage, PaymentFact>
     }));
   }
 
-  /** Makes an intent due soon, because its outcome is unknown. */
+  /** Makes an intent due soon and its waits short again, because the provider was reached and its answer is unknown. */
   async retrySoon(orderId: string): Promise<void> {
     await this.pool.query(
-      `UPDATE payments SET due_at = now() + interval '250 ms' WHERE order_id = $1 AND status = 'intended'`,
+      `UPDATE payments SET due_at = now() + interval '250 ms', tries = 0 WHERE order_id = $1 AND status = 'intended'`,
       [orderId],
     );
   }

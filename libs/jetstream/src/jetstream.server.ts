@@ -12,7 +12,7 @@ import { bindingOf } from './binding.js';
 import type { JetStreamConnection } from './connection.js';
 import { DeadLetters } from './dead-letter.js';
 import { Dispatcher } from './dispatcher.js';
-import { isRetryLater, isUnprocessable, toError } from './errors.js';
+import { isRetryLater, isUnprocessable, RetryLater, toError } from './errors.js';
 import { Intake, type Shared } from './intake.js';
 import { JETSTREAM } from './subscription.js';
 import { RequestContext } from './jetstream.context.js';
@@ -144,7 +144,12 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
   }
 
   private async runHandler(handler: MessageHandler, data: unknown, context: BaseRpcContext): Promise<void> {
-    await lastValueFrom(this.transformToObservable(await handler(data, context)), { defaultValue: undefined });
+    try {
+      await lastValueFrom(this.transformToObservable(await handler(data, context)), { defaultValue: undefined });
+    } catch (error) {
+      if (!this.settings.isAway(error)) throw error;
+      throw new RetryLater(`a dependency is away: ${toError(error).message}`, { cause: error });
+    }
   }
 
   private begin(): void {

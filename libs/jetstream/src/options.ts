@@ -19,6 +19,8 @@ export interface JetStreamOptions {
   ackWaitMs?: number;
   /** Pauses between attempts at a failing message, and between probes of a dependency that is away. */
   backoff?: { failed?: Range; away?: Range };
+  /** Tells an error that means that a dependency is away: it counts as `RetryLater`. Default: none does. */
+  isAway?: (error: unknown) => boolean;
   /** Called when the connection is gone for good although nobody closed it. Default: log and exit the process. */
   onFatal?: (error: Error) => void;
 }
@@ -42,6 +44,7 @@ export function withDefaults(options: JetStreamOptions): Settings {
     deadLetter: options.deadLetter ?? { stream: 'DLQ', subjectPrefix: 'dlq' },
     attemptsBucket: options.attemptsBucket ?? 'attempts',
     ackWaitMs: options.ackWaitMs,
+    isAway: options.isAway ?? (() => false),
     backoff: {
       failed: options.backoff?.failed ?? { firstMs: 500, maxMs: 60_000 },
       away: options.backoff?.away ?? { firstMs: 1_000, maxMs: 30_000 },

@@ -131,6 +131,23 @@ describe('a handler that throws RetryLater', () => {
     expect(attempts).toBe(13);
     expect(await broker.deadLetters()).toEqual([]);
   });
+
+  it('is what one throws whose error means, by the options, that a dependency is away', async () => {
+    let attempts = 0;
+    await using _service = await serve(
+      () => {
+        if (++attempts <= 12) throw Object.assign(new Error('nobody listens'), { code: 'ECONNREFUSED' });
+      },
+      {
+        backoff: { away: { firstMs: 10, maxMs: 20 } },
+        isAway: (error: unknown) => (error as { code?: string }).code === 'ECONNREFUSED',
+      },
+    );
+    await broker.publish('orders.created.o1');
+    await settled();
+    expect(attempts).toBe(13);
+    expect(await broker.deadLetters()).toEqual([]);
+  });
 });
 
 describe('a handler that is still running', () => {

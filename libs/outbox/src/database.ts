@@ -42,7 +42,9 @@ export async function hold(tx: Tx, keys: Iterable<string>): Promise<void> {
   ]);
 }
 
-const AWAY = /^(08...|53...|57P0.|57014|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
+/** SQLSTATEs, what the network says, and the codes in which Prisma says the same. */
+const AWAY =
+  /^(08...|53...|57P0.|57014|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|P1001|P1002|P1008|P1017|P2024)$/;
 const AWAY_MESSAGE =
   /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|cannot use a pool after/i;
 

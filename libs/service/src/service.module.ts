@@ -1,7 +1,7 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { type FlagDefinitions, FlagsModule } from '@pavane/flags';
 import { JetStreamConnection, JetStreamHealth, JetStreamModule } from '@pavane/jetstream';
-import { PG_POOL } from '@pavane/outbox';
+import { isAway, PG_POOL } from '@pavane/outbox';
 import { ServiceConfig } from './config.js';
 import { ShutdownCoordinator } from './coordinator.js';
 import { createPool, DatabaseProbe, PoolOwner } from './database.js';
@@ -91,6 +91,8 @@ export function serviceOptionsOf(appModule: Type): ServiceOptions {
 function transport(name: string, config: ServiceConfig) {
   return {
     service: name,
+    // Whatever a handler was doing with its database: that it is away is nobody's fault.
+    isAway,
     connection: {
       servers: config.NATS_URL.split(',').map((url) => url.trim()),
       // Replies stay apart per service, so that the broker can forbid one to read another's.
