@@ -8,14 +8,14 @@ import { Platform } from './harness/platform.js';
 
 /** How long each thing is away; beyond the 8 s that five attempts take, so that dead letters would show. */
 const OUTAGE_SECONDS = Number(process.env['OUTAGE_SECONDS'] ?? 12);
-/** After an outage a consumer looks again within its longest pause. */
-const RECOVERY_MS = 60_000;
+/** After an outage everybody looks again within the longest pause, a minute, and a flaky card takes three looks. */
+const RECOVERY_MS = 60_000 + 3000 * Math.min(OUTAGE_SECONDS, 60);
 jest.setTimeout(OUTAGE_SECONDS * 1000 + RECOVERY_MS + 60_000);
 
 let platform: Platform;
 const placed: Placed[] = [];
 beforeAll(async () => {
-  platform = await Platform.start({ orderDeadline: `${OUTAGE_SECONDS + 120}s` });
+  platform = await Platform.start({ orderDeadline: `${OUTAGE_SECONDS + 300}s` });
 });
 afterAll(() => platform?.[Symbol.asyncDispose]());
 
@@ -37,6 +37,13 @@ const live = () =>
   Promise.all(
     SERVICES.map(async (service) => (await fetch(`${platform.local.addresses.http[service]}/health/live`)).status),
   );
+/** One step of each service, from the last to the first. */
+const STEPS = [
+  'notification_orders-confirmed',
+  'order_inventory-reserved',
+  'inventory_payments-completed',
+  'payment_orders-created',
+];
 const READY = ['ready', 'ready', 'ready', 'ready'];
 const without = (what: string) => expect.stringMatching(new RegExp(`^${what}: `));
 /** Order accepts into its outbox while its broker is away; the others have nothing to offer. */
@@ -74,8 +81,15 @@ describe('while nats-server is away', () => {
 
 describe('while PostgreSQL is away', () => {
   it('new orders are turned away with a problem, services are alive and unready, and what was accepted ends afterwards', async () => {
-    await some(40);
+    await some(20);
+    // Every step has something to do when the database goes: what was held back is delivered without it.
+    for (const durable of STEPS) {
+      await platform.broker.hold(durable);
+      await some(10);
+      await eventually(async () => expect(await platform.broker.waiting(durable)).toBeGreaterThan(4));
+    }
     await platform.local.postgres.stop();
+    await platform.broker.release(...STEPS);
     const back = pause(OUTAGE_SECONDS * 1000);
     await eventually(async () => expect(await readiness()).toEqual(WITHOUT_DATABASE));
     const answer = await platform.http.postOrder(bodyOf());
@@ -114,7 +128,8 @@ describe('while the payment provider and the mail server are away', () => {
       deadline_passed: 0,
       customer_request: 1,
     });
-    expect(await platform.charge(changed.order.id)).not.toMatchObject({ status: 'captured', refunded: 0 });
+    const charge = await platform.charge(changed.order.id);
+    expect(charge?.captures ? charge.amount - charge.refunded : 0).toBe(0);
   });
 
   it('a mail server that says "not now" is asked again until it takes the mail, once', async () => {
