@@ -29,6 +29,11 @@ export class Catalogue {
           ],
     );
     if (errors.length > 0) throw orderProblem('invalid-request', { errors });
+    if (new Set(found.map(({ currency }) => currency)).size > 1) {
+      throw orderProblem('invalid-request', {
+        errors: [{ field: 'items', message: 'are priced in different currencies', remedy: 'Order them apart.' }],
+      });
+    }
     const amount = items.reduce((sum, { sku, quantity }) => sum + products.get(sku)!.price * quantity, 0);
     if (amount > 2_147_483_647) {
       throw orderProblem('invalid-request', {

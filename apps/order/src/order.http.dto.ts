@@ -33,6 +33,7 @@ export class OrderRequest {
   @ApiProperty({ example: 'customer-1' })
   @IsString()
   @Length(1, 64)
+  @Matches(/^[\x20-\x7e]+$/, { message: '$property must consist of printable ASCII characters' })
   customerId!: string;
 
   @ApiProperty({ example: 'ada@example.com' })

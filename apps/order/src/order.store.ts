@@ -35,6 +35,8 @@ export interface Unattended {
   id: string;
   deadlineAt: Date;
   traceparent: string | null;
+  /** How often its ending was said again. */
+  resaid: number;
 }
 
 /** How an order maps to rows of `orders` and `history`. */
@@ -45,7 +47,7 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
   /** Pending orders whose timer should have come by now. */
   async late(limit: number): Promise<Unattended[]> {
     const { rows } = await this.pool.query<Unattended>(
-      `SELECT id, deadline_at AS "deadlineAt", traceparent FROM orders
+      `SELECT id, deadline_at AS "deadlineAt", traceparent, resaid FROM orders
        WHERE status = 'pending' AND deadline_at < now() - $1 * interval '1 ms' ORDER BY deadline_at LIMIT $2`,
       [TIMER_GRACE_MS, limit],
     );
@@ -57,10 +59,20 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
     const { rows } = await this.pool.query<Unattended>(
       `UPDATE orders SET resaid = resaid + 1, echo_due_at = now() + $1 * 2 ^ (resaid + 1) * interval '1 ms'
        WHERE id IN (SELECT id FROM orders WHERE echo_due_at < now() AND resaid < $2 LIMIT $3 FOR UPDATE SKIP LOCKED)
-       RETURNING id, deadline_at AS "deadlineAt", traceparent`,
+       RETURNING id, deadline_at AS "deadlineAt", traceparent, resaid`,
       [ECHO_WITHIN_MS, MOST_RESAID, limit],
     );
     return rows;
+  }
+
+  /** Ended orders whose ending was said as often as it makes sense; from now on nobody waits for their echoes. */
+  async giveUpUnechoed(): Promise<string[]> {
+    const { rows } = await this.pool.query<{ id: string }>(
+      `UPDATE orders SET echo_due_at = NULL WHERE id IN (
+         SELECT id FROM orders WHERE echo_due_at < now() AND resaid >= $1 LIMIT 100 FOR UPDATE SKIP LOCKED) RETURNING id`,
+      [MOST_RESAID],
+    );
+    return rows.map(({ id }) => id);
   }
 
   async load(tx: Tx, ids: readonly string[]): Promise<Map<string, Order>> {

@@ -1,7 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { inTrace, isAway, Participant } from '@pavane/outbox';
 import { Intake, Loop } from '@pavane/service';
-import { OrderStore } from './order.store.js';
+import { OrderStore, type Unattended } from './order.store.js';
 import type { Order, OrderFact, OrderMessage } from './order.js';
 
 const SWEEP_EVERY_MS = 1000;
@@ -32,13 +32,31 @@ export class OrderSweeper implements OnApplicationBootstrap {
 
   /** Does one round. */
   async sweep(): Promise<void> {
-    for (const { id, deadlineAt, traceparent } of await this.store.late(AT_ONCE)) {
-      const data = { deadlineAt: deadlineAt.toISOString() };
-      await inTrace(traceparent, () => this.orders.handle({ type: 'timers.deadline', orderId: id, data }));
+    for (const order of await this.store.late(AT_ONCE)) {
+      await this.#say(order, {
+        type: 'timers.deadline',
+        orderId: order.id,
+        data: { deadlineAt: order.deadlineAt.toISOString() },
+      });
     }
-    for (const { id, traceparent } of await this.store.claimUnechoed(AT_ONCE)) {
-      this.#log.warn('an ending without an echo is said again', { orderId: id });
-      await inTrace(traceparent, () => this.orders.handle({ type: 'resay', orderId: id, data: {} }));
+    for (const order of await this.store.claimUnechoed(AT_ONCE)) {
+      this.#log.warn('an ending without an echo is said again', { orderId: order.id, times: order.resaid });
+      await this.#say(order, { type: 'resay', orderId: order.id, data: {} });
+    }
+    for (const id of await this.store.giveUpUnechoed()) {
+      this.#log.error(
+        'an ending was said again and again and nobody was seen to act on it; look into the services that should have',
+        { orderId: id },
+      );
+    }
+  }
+
+  /** One order that cannot be helped must not keep the others waiting. */
+  async #say({ id, traceparent }: Unattended, message: OrderMessage): Promise<void> {
+    try {
+      await inTrace(traceparent, () => this.orders.handle(message));
+    } catch (error) {
+      this.#log.warn(`could not be swept and will be tried again: ${String(error)}`, { orderId: id });
     }
   }
 }

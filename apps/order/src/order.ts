@@ -131,7 +131,7 @@ function ended(order: Order, entry: string, status: 'confirmed' | 'cancelled', r
 }
 
 /** Whether everybody who has to act on the order's ending was seen to. */
-export function isEchoed(order: Order): boolean {
+export function isEchoed(order: Pick<Order, 'status' | 'noted'>): boolean {
   const heard = (event: string) => order.noted.includes(event);
   if (order.status === 'pending' || !(heard('notifications.sent') || heard('notifications.failed'))) return false;
   const undone =

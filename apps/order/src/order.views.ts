@@ -3,6 +3,7 @@ import type { CancelReason, OrderItem } from '@pavane/contracts';
 import { Observable } from 'rxjs';
 import type { OrderView } from './order.http.dto.js';
 import { KEY_REUSED, orderProblem } from './order.problems.js';
+import { isEchoed } from './order.js';
 import { OrderDatabase } from './order.store.js';
 
 const WITH_HISTORY = { include: { history: { orderBy: { version: 'asc' } } } } as const;
@@ -48,10 +49,11 @@ export class OrderViews {
         const order = await this.byId(id);
         for (const entry of order.history.slice(seen)) subscriber.next({ id: String(++seen), data: entry });
         const last = order.history.at(-1);
-        const told = order.history.some(({ event }) => event.startsWith('notifications.'));
-        if (order.status !== 'pending' && (told || Date.now() - last!.at.getTime() > AFTERMATH_MS))
-          subscriber.complete();
-        else timer = setTimeout(() => void look().catch((error) => subscriber.error(error)), LOOK_EVERY_MS);
+        const echoed = isEchoed({ ...order, noted: order.history.map(({ event }) => event) });
+        const over = order.status !== 'pending' && Date.now() - last!.at.getTime() > AFTERMATH_MS;
+        if (echoed || over) subscriber.complete();
+        else if (!subscriber.closed)
+          timer = setTimeout(() => void look().catch((error) => subscriber.error(error)), LOOK_EVERY_MS);
       };
       look().catch((error) => subscriber.error(error));
       return () => clearTimeout(timer);

@@ -23,11 +23,11 @@ export class PaymentEventsController {
   async orderCreated(@Payload() data: OrdersCreated, @Ctx() { event, durable }: JetStreamContext): Promise<void> {
     const orderId = event.subject;
     const delivery = { id: event.id, durable };
-    const { status, charge } = await this.payments.handle({ type: 'intend', orderId, data });
-    if (status !== 'intended')
+    const payment = await this.payments.handle({ type: 'intend', orderId, data });
+    if (payment.status !== 'intended')
       return void (await this.payments.handle({ type: 'orders.created', orderId, data }, delivery));
 
-    const settlement = await this.provider.charge(orderId, charge!);
+    const settlement = await this.provider.settle(orderId, payment, new Date());
     if (settlement === 'unknown') return this.store.retrySoon(orderId);
     const { status: settled } = await this.payments.handle({ type: 'settle', orderId, data: settlement }, delivery);
     if (settled === 'refund_pending') this.reconciler.poke();

@@ -20,7 +20,11 @@ export class HttpPaymentProvider extends PaymentProvider {
 
   async charge(orderId: string, { amount, method }: Charge): Promise<Settlement | 'unknown'> {
     await delay(await this.flags.number('faults.payment.latency-ms'));
-    if (shareOf(orderId) < (await this.flags.number('faults.payment.decline-rate'))) return 'declined';
+    if (shareOf(orderId) < (await this.flags.number('faults.payment.decline-rate'))) {
+      // An earlier try may have captured before the flag was set: what the provider did stands.
+      const voided = await this.void(orderId);
+      return voided === 'voided' ? 'declined' : voided;
+    }
     const answer = await this.#post('/charges', orderId, { amount: amount.amount, currency: amount.currency, method });
     if (answer?.status === 422) return 'declined';
     return settlementOf(answer);

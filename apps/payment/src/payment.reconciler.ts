@@ -62,10 +62,7 @@ export class PaymentReconciler implements OnApplicationBootstrap {
 
   async #resolve({ orderId, status, cancelRequested, charge }: OpenPayment): Promise<void> {
     if (status === 'refund_pending') return this.#refund(orderId, charge.amount.amount);
-    const settlement =
-      cancelRequested || charge.deadlineAt <= new Date()
-        ? await this.provider.void(orderId)
-        : await this.provider.charge(orderId, charge);
+    const settlement = await this.provider.settle(orderId, { cancelRequested, charge }, new Date());
     if (settlement === 'unknown') return;
     const after = await this.payments.handle({ type: 'settle', orderId, data: settlement });
     if (after.status === 'refund_pending') await this.#refund(orderId, charge.amount.amount);
@@ -74,5 +71,6 @@ export class PaymentReconciler implements OnApplicationBootstrap {
   async #refund(orderId: string, amount: number): Promise<void> {
     if (await this.provider.refund(orderId, amount))
       await this.payments.handle({ type: 'refunded', orderId, data: {} });
+    else this.#log.warn('a refund was not given and will be tried again', { orderId });
   }
 }

@@ -1,7 +1,15 @@
 import type { Event } from '@pavane/contracts';
 import { given } from '@pavane/testing';
 import fc from 'fast-check';
-import { decide, evolve, newPayment, type Payment, type PaymentFact, type PaymentMessage } from './payment.js';
+import {
+  decide,
+  evolve,
+  mayCharge,
+  newPayment,
+  type Payment,
+  type PaymentFact,
+  type PaymentMessage,
+} from './payment.js';
 
 const orderId = '01990000-0000-7000-8000-000000000001';
 const inTime = new Date('2030-01-01T12:00:00.000Z');
@@ -208,5 +216,27 @@ describe('any sequence of messages, at any time', () => {
         if (cancelHeard) expect(state.status).not.toBe('captured');
       }),
     );
+  });
+});
+
+describe('an intent that is looked at again', () => {
+  const charge = {
+    amount: { amount: 100, currency: 'EUR' },
+    method: 'card_ok',
+    items: [],
+    deadlineAt: new Date('2026-01-01T00:01:00Z'),
+  };
+  const before = new Date('2026-01-01T00:00:59.999Z');
+
+  it('may be charged before its deadline', () => {
+    expect(mayCharge({ charge, cancelRequested: false }, before)).toBe(true);
+  });
+
+  it('may not be charged once the deadline has come', () => {
+    expect(mayCharge({ charge, cancelRequested: false }, charge.deadlineAt)).toBe(false);
+  });
+
+  it('may not be charged once the order is cancelled', () => {
+    expect(mayCharge({ charge, cancelRequested: true }, before)).toBe(false);
   });
 });

@@ -111,4 +111,10 @@ export function evolve(payment: Payment, fact: PaymentFact): Payment {
   }
 }
 
+/** Whether money may still be asked for: neither cancelled nor past the deadline. What was asked before is voided then. */
+export const mayCharge = (
+  { cancelRequested, charge }: Pick<Payment, 'cancelRequested' | 'charge'>,
+  now: Date,
+): boolean => !cancelRequested && charge !== undefined && now < charge.deadlineAt;
+
 export const newPayment = (): Payment => ({ status: 'none', cancelRequested: false });

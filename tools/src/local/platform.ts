@@ -55,10 +55,14 @@ export class LocalPlatform {
     if (this.options.fresh) rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir, { recursive: true });
     await progress('nats-server and PostgreSQL', async () => {
-      [this.nats, this.postgres] = await Promise.all([
+      const [nats, postgres] = await Promise.allSettled([
         startNats({ port: ports.nats, monitorPort: ports.monitor, dir: join(dir, 'nats') }),
         startPostgres({ port: ports.postgres, dir: join(dir, 'postgres'), databases: SERVICES }),
       ]);
+      // Kept before either's failure is told, so that the other is stopped.
+      if (nats.status === 'fulfilled') this.nats = nats.value;
+      if (postgres.status === 'fulfilled') this.postgres = postgres.value;
+      for (const result of [nats, postgres]) if (result.status === 'rejected') throw result.reason;
     });
     await progress('streams, consumers and database migrations', () =>
       Promise.all([

@@ -116,7 +116,8 @@ async function askBroker(url: string): Promise<Pick<Evidence, 'streamMessages' |
     const deadLetters: Evidence['deadLetters'] = [];
     const { state } = await jsm.streams.info('DLQ');
     for (let seq = state.first_seq; state.messages > 0 && seq <= state.last_seq; seq++) {
-      const message = await jsm.streams.getMessage('DLQ', { seq }).catch(() => null);
+      // Absent: discarded or replayed. Anything else is no evidence, and must not pass for none.
+      const message = await jsm.streams.getMessage('DLQ', { seq });
       if (!message) continue;
       const reason = message.header.keys().find((key) => /reason/i.test(key));
       deadLetters.push({

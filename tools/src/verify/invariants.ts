@@ -170,9 +170,9 @@ function transitions({ orders }: Evidence): Invariant {
           ? []
           : [`order ${id} is ${status}, but its endings are [${ends.join(', ')}]`]),
         ...((status === 'cancelled') === (reason !== null) ? [] : [`order ${id} is ${status} with reason ${reason}`]),
-        ...(status !== 'confirmed' || history.includes('payments.completed') || history.includes('inventory.reserved')
+        ...(status !== 'confirmed' || (history.includes('payments.completed') && history.includes('inventory.reserved'))
           ? []
-          : [`order ${id} was confirmed unpaid`]),
+          : [`order ${id} was confirmed unpaid or unreserved`]),
       ];
     }),
     `${sum(orders.map(({ history }) => history.length))} entries in ${orders.length} histories`,
