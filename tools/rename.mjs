@@ -27,5 +27,5 @@ for (const file of files) {
   changed++;
 }
 console.log(
-  `${current} is ${scope} now, in ${changed} files. Run npm install, then npm run check and npm run generate.`,
+  `${current} is ${scope} now, in ${changed} files. Run npm install, npm run format and npm run generate, then npm run check.`,
 );

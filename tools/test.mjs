@@ -53,4 +53,5 @@ for (const kinds of [chosen.filter((k) => k !== 'saga'), chosen.filter((k) => k 
 }
 rmSync(results, { recursive: true, force: true });
 console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+if (passed + failed === 0) console.error('nothing ran: no test matches');
+process.exit(failed === 0 && passed > 0 ? 0 : 1);

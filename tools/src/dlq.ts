@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect } from '@nats-io/transport-node';
+import { connectToNats } from './cli/broker.js';
 import { main, UsageError } from './cli/command.js';
 import { discardLetter, type Filter, findLetters, type Letter, replayLetter } from './dlq/letters.js';
-import { addressesFrom } from './local/settings.js';
 
 const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -53,7 +52,7 @@ await main({
     };
     if (action === 'discard' && Object.keys(filter).length === 0)
       throw new UsageError('discard takes numbers or a filter');
-    const nc = await connect({ servers: addressesFrom().nats });
+    const nc = await connectToNats();
     try {
       const letters = await findLetters(nc, filter);
       const missing = seqs.filter((seq) => !letters.some((letter) => letter.seq === seq));

@@ -1,8 +1,7 @@
-import { connect } from '@nats-io/transport-node';
 import { flags } from '@pavane/contracts';
 import { getFlag, historyOf, listFlags, setFlag } from '@pavane/flags';
+import { connectToNats } from './cli/broker.js';
 import { main, UsageError } from './cli/command.js';
-import { addressesFrom } from './local/settings.js';
 
 await main({
   usage: 'npm run flags -- ls | get FLAG | set FLAG VALUE | history FLAG [--json]',
@@ -21,7 +20,7 @@ await main({
       action === 'ls' ? !key : action === 'set' ? key && value !== undefined : key && value === undefined;
     if (!['ls', 'get', 'set', 'history'].includes(action ?? '') || !complete || rest.length > 0)
       throw new UsageError('say ls, get FLAG, set FLAG VALUE or history FLAG');
-    const nc = await connect({ servers: addressesFrom().nats });
+    const nc = await connectToNats();
     try {
       if (action === 'set') await setFlag(nc, flags, key!, value);
       if (action === 'history') {

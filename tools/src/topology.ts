@@ -1,8 +1,7 @@
-import { connect } from '@nats-io/transport-node';
 import { topology } from '@pavane/contracts';
 import { apply, type Change, plan } from '@pavane/jetstream/provisioning';
+import { connectToNats } from './cli/broker.js';
 import { main, UsageError } from './cli/command.js';
-import { addressesFrom } from './local/settings.js';
 
 await main({
   usage: 'npm run topology -- plan | apply [--force] [--no-audit] [--replicas N] [--json]',
@@ -28,11 +27,7 @@ await main({
     if ((action !== 'plan' && action !== 'apply') || rest.length > 0) throw new UsageError('say plan or apply');
     if (!['1', '3', '5'].includes(replicas)) throw new UsageError(`--replicas takes 1, 3 or 5, not "${replicas}"`);
     const wanted = topology({ replicas: Number(replicas) as 1 | 3 | 5, audit: !noAudit });
-    const user = process.env['NATS_USER'];
-    const nc = await connect({
-      servers: addressesFrom().nats,
-      ...(user && { user, pass: process.env['NATS_PASSWORD'] ?? '' }),
-    });
+    const nc = await connectToNats();
     try {
       const show = (change: Change) => json || console.log(`  ${change}`);
       const changes =

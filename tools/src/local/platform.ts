@@ -4,6 +4,7 @@ import { connect } from '@nats-io/transport-node';
 import { type Service, topology } from '@pavane/contracts';
 import { apply } from '@pavane/jetstream/provisioning';
 import { type NatsServer, type PostgresServer, startNats, startPostgres } from '@pavane/testing/servers';
+import { requireFree } from './ports.js';
 import { migrateService } from './migrations.js';
 import { Child } from './child.js';
 import { type Addresses, localAddresses, ROOT, SERVICES, type Settings } from './settings.js';
@@ -52,6 +53,7 @@ export class LocalPlatform {
 
   async #start(progress: Progress): Promise<void> {
     const { dir, ports } = this.settings;
+    await requireFree(ports);
     if (this.options.fresh) rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir, { recursive: true });
     await progress('nats-server and PostgreSQL', async () => {
