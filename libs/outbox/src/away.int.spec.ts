@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { eventually } from '@pavane/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { add, count, CounterDatabases, counters, CounterStore, saidOf, Shelf, valueOf } from './counter.fixture.js';
@@ -40,6 +41,46 @@ describe('a database that is killed in the middle of a transaction', () => {
       { value: { value: 1 } },
     ]);
     expect([await count(pool, 'messaging.inbox'), shelf.rows.length]).toEqual([3, 3]);
+  });
+});
+
+describe('messages that wait behind a set when the database goes away', () => {
+  it('are told at once, without a try of their own', async () => {
+    const pool = await databases.pool();
+    const store = new CounterStore();
+    const participant = counters(pool, { store });
+    const killed = Promise.withResolvers<void>();
+    store.saving = () => killed.promise;
+    const first = participant.handle(add('a', 1)).catch((error: unknown) => error);
+    await eventually(() => expect(store.sets).toHaveLength(1));
+    const connect = jest.spyOn(pool, 'connect');
+    const behind = Array.from({ length: 500 }, (_, i) =>
+      participant.handle(add(`b${i}`, 1)).catch((error: unknown) => error),
+    );
+    await databases.server.stop('SIGKILL');
+    killed.resolve();
+    const reason = await first;
+    expect(reason).toMatchObject({ code: 'RETRY_LATER' });
+    expect(new Set(await Promise.all(behind))).toEqual(new Set([reason]));
+    expect(connect).not.toHaveBeenCalled();
+
+    await databases.server.restart();
+    expect(await participant.handle(add('a', 1))).toMatchObject({ value: 1 });
+  });
+
+  it('go on when only one statement before them took too long', async () => {
+    const pool = await databases.pool();
+    const store = new CounterStore();
+    const participant = counters(pool, { store });
+    const waited = Promise.withResolvers<void>();
+    store.saving = () => waited.promise;
+    const first = participant.handle(add('a', 1));
+    await eventually(() => expect(store.sets).toHaveLength(1));
+    const second = participant.handle(add('b', 1));
+    store.saving = () => Promise.resolve();
+    waited.reject(Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }));
+    await expect(first).rejects.toMatchObject({ code: 'RETRY_LATER' });
+    expect(await second).toMatchObject({ value: 1 });
   });
 });
 

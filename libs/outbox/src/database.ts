@@ -44,7 +44,7 @@ export async function hold(tx: Tx, keys: Iterable<string>): Promise<void> {
 
 /** SQLSTATEs, what the network says, and the codes in which Prisma says the same. */
 const AWAY =
-  /^(08...|53...|57P0.|57014|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|P1001|P1002|P1008|P1017|P2024)$/;
+  /^(08...|53...|57P0.|57014|55P03|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|P1001|P1002|P1008|P1017|P2024)$/;
 const AWAY_MESSAGE =
   /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|cannot use a pool after/i;
 
@@ -56,6 +56,9 @@ function codeOf(error: unknown): string {
 /** Whether the database was away or out of resources: the same work may succeed later, and nobody is to blame. */
 export const isAway = (error: unknown): boolean =>
   AWAY.test(codeOf(error)) || AWAY_MESSAGE.test((error as Error | null)?.message ?? '');
+
+/** Whether the database gave up on one statement for waiting too long, which says nothing about the next. */
+export const isGivenUp = (error: unknown): boolean => ['57014', '55P03'].includes(codeOf(error));
 
 /** Whether another transaction got in the way: the same work, done again at once, sees what that one committed. */
 export const isConflict = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(codeOf(error));

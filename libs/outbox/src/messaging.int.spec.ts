@@ -82,6 +82,65 @@ describe('the partitions of inbox and outbox', () => {
     expect(await partitions(pool, 'outbox')).toContain(dayOf(at(5)));
   });
 
+  it('are looked after without a lock that messages meet when nothing is to be done', async () => {
+    const pool = await databases.pool();
+    const client = await pool.connect();
+    try {
+      await client.query('BEGIN');
+      await client.query(`SELECT messaging.maintain(now(), interval '7 days', interval '48 hours')`);
+      const { rows } = await client.query(
+        `SELECT relation::regclass::text, mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation IN
+         (SELECT oid FROM pg_class WHERE relnamespace = 'messaging'::regnamespace)`,
+      );
+      expect(rows).toEqual([]);
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+  });
+
+  it('are given up on after 2 seconds rather than hold up what is said, and looked after the next time', async () => {
+    const pool = await databases.pool();
+    const client = await pool.connect();
+    try {
+      await client.query('BEGIN');
+      await client.query('LOCK TABLE messaging.outbox IN ROW EXCLUSIVE MODE');
+      await expect(maintain(pool, at(30))).rejects.toMatchObject({ code: '55P03' });
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+    await maintain(pool, at(30));
+    expect(await partitions(pool, 'outbox')).toContain(dayOf(at(30)));
+  });
+
+  it.each([[null], ['refused']])(
+    'are not read through to find what was never published (quarantined: %s)',
+    async (q) => {
+      const pool = await databases.pool();
+      await pool.query(
+        `INSERT INTO messaging.outbox (id, aggregate_id, subject, headers, data, leased_until, published_at)
+       SELECT id, 'a', 's', '{}', '{}', now(), now() FROM unnest($1::uuid[]) AS id`,
+        [Array.from({ length: 5000 }, () => uuidv7())],
+      );
+      await say(pool, at(0), false, q);
+      await pool.query('ANALYZE messaging.outbox');
+      const client = await pool.connect();
+      try {
+        await client.query('BEGIN');
+        await client.query('SELECT messaging.holds_unpublished($1)', [`outbox_${dayOf(at(0))}`]);
+        const { rows } = await client.query(
+          'SELECT seq_scan::int AS scans, seq_tup_read::int AS read FROM pg_stat_xact_user_tables WHERE relname = $1',
+          [`outbox_${dayOf(at(0))}`],
+        );
+        expect(rows).toEqual([{ scans: 0, read: 0 }]);
+      } finally {
+        await client.query('ROLLBACK');
+        client.release();
+      }
+    },
+  );
+
   // Clocks went forward in Berlin on 2027-03-28 and back on 2027-10-31: days of 23 and of 25 hours.
   it.each(['2027-03-25T12:00:00Z', '2027-10-29T12:00:00Z'])(
     'are whole days of UTC without a gap whatever the time zone of the database, from %s on',

@@ -82,13 +82,27 @@ export async function quarantine(db: Tx, id: string, reason: string): Promise<vo
   await db.query('UPDATE messaging.outbox SET quarantined = $2 WHERE id = $1', [id, reason]);
 }
 
-/** What waits in the outbox: how many rows (counted up to 10,000), how long the oldest has waited, how many are quarantined. */
+/** Up to `limit` rows that wait to be published, leased or not. */
+export async function waitingRows(db: Tx, limit: number): Promise<Pick<OutboxRow, 'id' | 'aggregateId'>[]> {
+  const { rows } = await db.query<Pick<OutboxRow, 'id' | 'aggregateId'>>(
+    `SELECT id, aggregate_id AS "aggregateId" FROM messaging.outbox
+     WHERE published_at IS NULL AND quarantined IS NULL ORDER BY id LIMIT $1`,
+    [limit],
+  );
+  return rows;
+}
+
+/**
+ * What waits in the outbox: how many rows (counted up to 10,000), for how long the one that waits longest (a replayed row
+ * waits since the replay), how many are quarantined.
+ */
 export async function backlog(db: Tx): Promise<{ unpublished: number; oldestMs: number; quarantined: number }> {
   const { rows } = await db.query<{ unpublished: number; oldestMs: number; quarantined: number }>(
-    `SELECT (SELECT count(*)::int FROM (SELECT FROM messaging.outbox WHERE published_at IS NULL AND quarantined IS NULL LIMIT 10000) AS r) AS unpublished,
-       coalesce((SELECT extract(epoch FROM now() - created_at) * 1000 FROM messaging.outbox
-         WHERE published_at IS NULL AND quarantined IS NULL ORDER BY id LIMIT 1), 0)::float AS "oldestMs",
-       (SELECT count(*)::int FROM messaging.outbox WHERE quarantined IS NOT NULL AND published_at IS NULL) AS quarantined`,
+    `SELECT count(*)::int AS unpublished,
+       coalesce(extract(epoch FROM now() - min(waiting_since)) * 1000, 0)::float AS "oldestMs",
+       (SELECT count(*)::int FROM messaging.outbox WHERE quarantined IS NOT NULL AND published_at IS NULL) AS quarantined
+     FROM (SELECT waiting_since FROM messaging.outbox
+       WHERE published_at IS NULL AND quarantined IS NULL ORDER BY id LIMIT 10000) AS waiting`,
   );
   return rows[0]!;
 }
@@ -99,7 +113,8 @@ export async function backlog(db: Tx): Promise<{ unpublished: number; oldestMs: 
  */
 export async function replay(db: Tx, since: Date): Promise<number> {
   const { rowCount } = await db.query(
-    'UPDATE messaging.outbox SET published_at = NULL, leased_until = now() WHERE created_at >= $1 AND published_at IS NOT NULL',
+    `UPDATE messaging.outbox SET published_at = NULL, leased_until = now(), waiting_since = now()
+     WHERE created_at >= $1 AND published_at IS NOT NULL`,
     [since],
   );
   return rowCount ?? 0;

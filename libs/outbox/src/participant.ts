@@ -1,6 +1,6 @@
 import { RetryLater, Unprocessable } from '@pavane/jetstream';
 import type { Pool } from 'pg';
-import { hold, isAway, isConflict, isDataError, isImpossible, transaction, type Tx } from './database.js';
+import { hold, isAway, isConflict, isDataError, isGivenUp, isImpossible, transaction, type Tx } from './database.js';
 import { type Delivery, findHandled, refuseForgotten, rememberHandled } from './inbox.js';
 import { type Outbound, type OutboxRow, rowOf, storeRows } from './outbox.js';
 import { currentTrace, type Trace } from './trace.js';
@@ -104,11 +104,16 @@ export class Participant<State = unknown, M extends Message = Message, F extends
 
   async #work(): Promise<void> {
     this.#busy = true;
-    while (this.#waiting.length > 0) await this.#settle(this.#waiting.splice(0, LARGEST_SET), 1);
+    while (this.#waiting.length > 0) {
+      const away = await this.#settle(this.#waiting.splice(0, LARGEST_SET), 1);
+      // Or every set behind this one would sit out a connection timeout of its own.
+      if (away) for (const job of this.#waiting.splice(0)) job.reject(away);
+    }
     this.#busy = false;
   }
 
-  async #settle(jobs: readonly Job<State, M>[], attempt: number): Promise<void> {
+  /** Resolves to why nothing else can be handled now either, if that is so. */
+  async #settle(jobs: readonly Job<State, M>[], attempt: number): Promise<RetryLater | undefined> {
     try {
       const rows: OutboxRow[] = [];
       const outcomes = await transaction(this.options.pool, (tx) => this.#commit(tx, jobs, rows));
@@ -120,14 +125,19 @@ export class Participant<State = unknown, M extends Message = Message, F extends
     } catch (error) {
       const alone = jobs.length === 1;
       if (!alone && (isConflict(error) || isDataError(error))) {
-        for (const job of jobs) await this.#settle([job], 1);
-      } else if (alone && isConflict(error) && attempt < CONFLICT_TRIES) {
-        await this.#settle(jobs, attempt + 1);
-      } else {
-        const reason = verdictOn(error);
-        for (const job of jobs) job.reject(reason);
+        let away: RetryLater | undefined;
+        for (const job of jobs) {
+          if (away) job.reject(away);
+          else away = await this.#settle([job], 1);
+        }
+        return away;
       }
+      if (alone && isConflict(error) && attempt < CONFLICT_TRIES) return this.#settle(jobs, attempt + 1);
+      const reason = verdictOn(error);
+      for (const job of jobs) job.reject(reason);
+      if (reason instanceof RetryLater && !isGivenUp(error)) return reason;
     }
+    return undefined;
   }
 
   async #commit(tx: Tx, jobs: readonly Job<State, M>[], rows: OutboxRow[]) {

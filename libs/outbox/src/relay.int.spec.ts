@@ -3,7 +3,7 @@ import { eventually } from '@pavane/testing';
 import type { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { add, count, CounterDatabases, counters } from './counter.fixture.js';
-import { type OutboxRow, replay, storeRows } from './outbox.js';
+import { backlog, type OutboxRow, replay, storeRows } from './outbox.js';
 import { Relay } from './relay.js';
 
 let databases: CounterDatabases;
@@ -218,6 +218,40 @@ describe('while the broker is away', () => {
   });
 });
 
+describe('an outage that leaves more aggregates behind than are remembered', () => {
+  it('sends everything by the table, in order, until what waits there can be remembered again', async () => {
+    const broker = new Broker();
+    broker.answer = away;
+    const relay = Object.assign(relayTo(broker), { mostBehind: 50 });
+    const participant = counters(pool, { outlet: relay });
+    const many = Array.from({ length: 60 }, (_, i) => `c${i}`);
+    await Promise.all(many.map((id) => participant.handle(add(id, 1))));
+    await relay.drain();
+    broker.answer = () => Promise.resolve();
+    await Promise.all(many.map((id) => participant.handle(add(id, 1))));
+    await relay.drain();
+    expect(broker.ids).toEqual([]);
+
+    relay.start();
+    await allPublished(120);
+    for (const id of many) {
+      const ids = await idsOf(id);
+      expect(broker.ids.filter((published) => ids.includes(published))).toEqual(ids);
+    }
+    // From then on it is quick again: no sweep would take these.
+    Object.assign(relay, { leaseMs: 60_000 });
+    let n = 0;
+    await eventually(
+      async () => {
+        await participant.handle(add(`d${++n}`, 1));
+        await turn();
+        expect(broker.ids).toEqual(expect.arrayContaining(await idsOf(`d${n}`)));
+      },
+      { everyMs: 150 },
+    );
+  });
+});
+
 describe('while the database is away', () => {
   it('the sweep goes on trying, quietly, and publishes when it is back', async () => {
     await leftBehind(['a']);
@@ -281,6 +315,19 @@ describe('a replay', () => {
     expect(await replay(pool, new Date(Date.now() - 60_000))).toBe(2);
     await allPublished(3);
     await eventually(() => expect(broker.ids).toEqual([before, ...ids, ...ids]));
+  });
+
+  it('does not pass for a backlog as old as what it replays', async () => {
+    await leftBehind(['a', 'b'], 60_000);
+    await pool.query(`UPDATE messaging.outbox SET created_at = now() - interval '1 hour',
+      waiting_since = now() - interval '1 hour', published_at = now() WHERE aggregate_id = 'a'`);
+    await replay(pool, new Date(0));
+    const { unpublished, oldestMs } = await backlog(pool);
+    expect(unpublished).toBe(2);
+    expect(oldestMs).toBeLessThan(60_000);
+    // What waited all the time is not hidden by what was asked for again.
+    await pool.query(`UPDATE messaging.outbox SET waiting_since = now() - interval '1 hour' WHERE aggregate_id = 'b'`);
+    expect((await backlog(pool)).oldestMs).toBeGreaterThanOrEqual(3_600_000);
   });
 
   it('does not touch what was never published', async () => {

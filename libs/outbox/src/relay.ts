@@ -1,7 +1,7 @@
 import { type Counter, metrics, type ObservableGauge } from '@opentelemetry/api';
 import type { Pool } from 'pg';
 import { isAway } from './database.js';
-import { backlog, claimRows, markPublished, type OutboxRow, quarantine } from './outbox.js';
+import { backlog, claimRows, markPublished, type OutboxRow, quarantine, waitingRows } from './outbox.js';
 
 /** What the relay publishes through; `JetStreamPublisher` fits. Resolves when the broker has stored the message. */
 export interface Publisher {
@@ -30,6 +30,11 @@ export class Relay {
   readonly #chains = new Map<string, Promise<boolean>>();
   /** By aggregate, the last row that waits in the table: nothing of that aggregate goes out from memory before it did. */
   readonly #behind = new Map<string, string>();
+  /** How many aggregates `#behind` remembers at most; beyond it everything goes by the table, until it can be made anew. */
+  readonly mostBehind = 10_000;
+  /** Whether rows wait in the table that `#behind` does not know of. */
+  #behindIsShort = false;
+  #recalling = false;
   #published: string[] = [];
   #marking: Promise<void> | undefined;
   #inFlight = 0;
@@ -76,7 +81,8 @@ export class Relay {
   /** Publishes rows whose transaction has just committed. */
   offer(rows: readonly OutboxRow[]): void {
     for (const row of rows) {
-      if (this.#inFlight >= MOST_IN_MEMORY || this.#behind.has(row.aggregateId)) this.#leave(row);
+      const inTurn = !this.#behindIsShort && !this.#recalling && !this.#behind.has(row.aggregateId);
+      if (!inTurn || this.#inFlight >= MOST_IN_MEMORY) this.#leave(row);
       else void this.#take(row);
     }
   }
@@ -96,9 +102,28 @@ export class Relay {
   }
 
   /** Leaves a row to the sweep. */
-  #leave({ aggregateId, id }: OutboxRow): false {
-    if (id > (this.#behind.get(aggregateId) ?? '')) this.#behind.set(aggregateId, id);
+  #leave({ aggregateId, id }: Pick<OutboxRow, 'id' | 'aggregateId'>): false {
+    const last = this.#behind.get(aggregateId);
+    if (last === undefined && this.#behind.size >= this.mostBehind) this.#behindIsShort = true;
+    else if (id > (last ?? '')) this.#behind.set(aggregateId, id);
     return false;
+  }
+
+  /** Makes `#behind` anew from the table, once what waits there fits into it. */
+  async #recall(): Promise<void> {
+    this.#behind.clear();
+    // What is offered while the table is read is left, and so remembered: the read may be too early to see it.
+    this.#behindIsShort = false;
+    this.#recalling = true;
+    let complete = false;
+    try {
+      const rows = await waitingRows(this.pool, this.mostBehind);
+      complete = rows.length < this.mostBehind;
+      for (const row of rows) this.#leave(row);
+    } finally {
+      this.#recalling = false;
+      if (!complete) this.#behindIsShort = true;
+    }
   }
 
   /** Resolves to whether the next row of the aggregate may follow. */
@@ -166,6 +191,7 @@ export class Relay {
         // Another instance has published what this one left, where nothing has been left since.
         if (this.#backlog.unpublished === 0)
           for (const [aggregate, id] of waiting) if (this.#behind.get(aggregate) === id) this.#behind.delete(aggregate);
+        if (this.#behindIsShort && this.#backlog.unpublished < this.mostBehind) await this.#recall();
       }
       let full = true;
       while (full && this.#running) {
