@@ -7,6 +7,9 @@ import { ShutdownCoordinator } from './coordinator.js';
 /** Time to get a connection before the database counts as away, in milliseconds. */
 const CONNECT_MS = 3_000;
 
+/** What the database gets to report its own timeout before the link to it counts as dead, in milliseconds. */
+const ANSWER_MS = 2_000;
+
 /** Time an answer to the readiness probe may take, in milliseconds. */
 const PROBE_MS = 2_000;
 
@@ -18,6 +21,8 @@ export function createPool(config: ServiceConfig, name: string, max = config.DAT
     max,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: config.DATABASE_STATEMENT_TIMEOUT,
+    // Nothing else ends a query on a half-open link before TCP gives up, which takes minutes.
+    query_timeout: config.DATABASE_STATEMENT_TIMEOUT + ANSWER_MS,
     // A transaction forgotten open would hold its row locks for ever.
     idle_in_transaction_session_timeout: config.DATABASE_STATEMENT_TIMEOUT,
     keepAlive: true,

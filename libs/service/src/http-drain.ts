@@ -42,6 +42,7 @@ export class HttpDrain {
 
   private track(response: ServerResponse): void {
     this.responses.add(response);
+    this.watchHead(response);
     if (this.draining) this.closeAfter(response);
     response.once('close', () => {
       this.responses.delete(response);
@@ -51,6 +52,34 @@ export class HttpDrain {
 
   private closeAfter(response: ServerResponse): void {
     if (!response.headersSent) response.setHeader('Connection', 'close');
-    else if (String(response.getHeader('Content-Type')).startsWith('text/event-stream')) response.end();
+    else if (isEventStream(response)) endStream(response);
   }
+
+  /** Only its head tells an event stream; it may be written once the drain has begun, and Node has no event for it. */
+  private watchHead(response: ServerResponse): void {
+    const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => ServerResponse;
+    response.writeHead = (...head: unknown[]) => {
+      // Heads given as an object are readable afterwards only when one was set before: Node keeps them to itself.
+      const given = head.at(-1);
+      if (given && typeof given === 'object' && !Array.isArray(given)) {
+        for (const [name, value] of Object.entries(given)) response.setHeader(name, value as string);
+        head.pop();
+      }
+      if (this.draining) response.setHeader('Connection', 'close');
+      writeHead(...head);
+      // The first message follows its head at once: let it out.
+      if (this.draining && isEventStream(response)) setImmediate(endStream, response);
+      return response;
+    };
+  }
+}
+
+function isEventStream(response: ServerResponse): boolean {
+  return String(response.getHeader('Content-Type')).startsWith('text/event-stream');
+}
+
+function endStream(response: ServerResponse): void {
+  // Its source learns of the end a moment later. What it writes until then is lost, and no fault.
+  response.on('error', () => undefined);
+  response.end();
 }

@@ -114,8 +114,18 @@ describe('the error about a configuration', () => {
       }),
     );
     expect(message).not.toMatch(/hunter2|swordfish/);
-    expect(message).toContain('postgres:/order:***@localhost/order');
+    expect(message).toContain('postgres:/***@localhost/order');
     expect(message).toContain('*** (9 characters)');
+  });
+
+  it.each([
+    ['DATABASE_URL', 'postgres:/order:pa/ss@db/order', '"postgres:/***@db/order"'],
+    ['NATS_URL', 'nats://order:s3 cret@broker:4222', '"nats://***@broker:4222"'],
+    ['ORDER_DEADLINE', 'http://tok3n@host/path', '"http://***@host/path"'],
+    ['NATS_URL', 'nats://a:one@x:4222, nats://b:t wo@y:4222', '"nats://***@y:4222"'],
+    ['DATABASE_URL', 'order:p@ss@db/order', '"***@db/order"'],
+  ])('shows of %s=%s nothing before the last @ but the scheme', (name, value, given) => {
+    expect(problemsOf({ ...RIGHT, [name]: value })).toMatchObject([{ name, given }]);
   });
 });
 

@@ -58,7 +58,8 @@ const SECRET_NAME = /PASSWORD|SECRET|TOKEN|CREDENTIAL|(^|_)KEY/;
 
 function masked(name: string, value: string, secret = SECRET_NAME.test(name)): string {
   if (secret) return `*** (${value.length} characters)`;
-  return JSON.stringify(value.replace(/:[^:@/\s]*@/g, ':***@'));
+  // Greedy, up to the last @: in a URL that is wrong nobody can tell where the credentials begin or end.
+  return JSON.stringify(value.replace(/^(\s*[a-z][a-z\d+.-]*:\/+)?.*@/is, '$1***@'));
 }
 
 function described({ name, given, expected, example }: ConfigProblem): string {

@@ -1,0 +1,69 @@
+import { isAway, transaction } from '@pavane/outbox';
+import { type PostgresServer, startPostgres } from '@pavane/testing/servers';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { ServiceConfig } from './config.js';
+import { createPool } from './database.js';
+
+let postgres: PostgresServer;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ databases: ['fixture'] });
+}, 60_000);
+
+afterAll(async () => {
+  await postgres?.[Symbol.asyncDispose]();
+});
+
+describe('a link to the database that went silent', () => {
+  it.each<[string, (pool: ReturnType<typeof createPool>) => Promise<unknown>]>([
+    ['a query', (pool) => pool.query('SELECT 1')],
+    ['a transaction', (pool) => transaction(pool, (tx) => tx.query('SELECT 1'))],
+  ])(
+    'fails %s soon after the statement timeout, as an outage',
+    async (_what, work) => {
+      await using link = await linkTo(postgres.url('fixture'));
+      const config = Object.assign(new ServiceConfig(), { DATABASE_URL: link.url, DATABASE_STATEMENT_TIMEOUT: 100 });
+      const pool = createPool(config, 'fixture', 1);
+      await pool.query('SELECT 1');
+      link.stall();
+      const started = performance.now();
+      const error: unknown = await work(pool).catch((reason: unknown) => reason);
+      expect(isAway(error)).toBe(true);
+      expect((error as Error).message).toBe('Query read timeout');
+      expect(performance.now() - started).toBeLessThan(8_000);
+      await pool.end();
+    },
+    20_000,
+  );
+});
+
+/** A way to the database that can stop carrying anything while both ends believe it open. */
+async function linkTo(target: string) {
+  const { hostname, port } = new URL(target);
+  const sockets: Socket[] = [];
+  let stalled = false;
+  const server = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.push(from);
+      from.on('error', () => undefined);
+      from.on('data', (chunk) => stalled || to.write(chunk));
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = new URL(target);
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    stall: () => void (stalled = true),
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
