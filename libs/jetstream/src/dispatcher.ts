@@ -8,6 +8,7 @@ import { decodeBody, decodeEvent } from './envelope.js';
 import { isRetryLater, isUnprocessable, type RetryLater, toError } from './errors.js';
 import { JetStreamContext } from './jetstream.context.js';
 import type { Settings } from './options.js';
+import { seam } from './seam.js';
 import { inConsumerSpan, inContextOf, type Metrics, type Outcome } from './telemetry.js';
 
 /** Starts of a suspect's handler that may go without an end before it is given up. */
@@ -69,7 +70,9 @@ export class Dispatcher {
     }
     const id = `${binding.durable}.${message.seq}`;
     try {
+      seam('received', binding.durable);
       await (this.isSuspect(message) ? this.runSuspect(id, binding, message) : this.run(binding, message));
+      seam('handled', binding.durable);
       message.ack();
       this.parts.throws.forget(id);
       return { outcome: 'acked' };

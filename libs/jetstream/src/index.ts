@@ -11,4 +11,5 @@ export { JetStreamModule, type JetStreamModuleAsyncOptions } from './jetstream.m
 export { JetStreamRecord } from './jetstream.record.js';
 export { JetStreamServer } from './jetstream.server.js';
 export type { JetStreamOptions } from './options.js';
+export { type Seam, seam } from './seam.js';
 export { JetStreamPublisher, type OutboundMessage } from './publisher.js';

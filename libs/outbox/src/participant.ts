@@ -1,4 +1,4 @@
-import { RetryLater, Unprocessable } from '@pavane/jetstream';
+import { RetryLater, seam, Unprocessable } from '@pavane/jetstream';
 import type { Pool } from 'pg';
 import { hold, isAway, isConflict, isDataError, isGivenUp, isImpossible, transaction, type Tx } from './database.js';
 import { type Delivery, findHandled, refuseForgotten, rememberHandled } from './inbox.js';
@@ -115,8 +115,11 @@ export class Participant<State = unknown, M extends Message = Message, F extends
   /** Resolves to why nothing else can be handled now either, if that is so. */
   async #settle(jobs: readonly Job<State, M>[], attempt: number): Promise<RetryLater | undefined> {
     try {
+      const reached = (point: string) => jobs.forEach((job) => seam(point, job.message.type));
       const rows: OutboxRow[] = [];
+      reached('before-transaction');
       const outcomes = await transaction(this.options.pool, (tx) => this.#commit(tx, jobs, rows));
+      reached('committed');
       if (rows.length > 0) this.options.outlet.offer(rows);
       for (const [job, outcome] of outcomes) {
         if ('error' in outcome) job.reject(outcome.error);

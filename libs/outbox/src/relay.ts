@@ -1,4 +1,5 @@
 import { type Counter, metrics, type ObservableGauge } from '@opentelemetry/api';
+import { seam } from '@pavane/jetstream';
 import type { Pool } from 'pg';
 import { isAway } from './database.js';
 import { backlog, claimRows, markPublished, type OutboxRow, quarantine, waitingRows } from './outbox.js';
@@ -141,8 +142,11 @@ export class Relay {
   }
 
   async #publish(row: OutboxRow): Promise<boolean> {
+    const event = row.subject.split('.').slice(0, -1).join('.');
     try {
+      seam('publishing', event);
       await this.publisher.publish(row);
+      seam('published', event);
       this.#counter.add(1);
       this.#publishedInAll++;
       this.#published.push(row.id);

@@ -33,10 +33,15 @@ export class Child {
     return this.#process?.pid;
   }
 
-  /** Starts the process and resolves when it is ready. */
-  async start(): Promise<void> {
+  /** How often the process died unasked. */
+  get deaths(): number {
+    return this.#deaths;
+  }
+
+  /** Starts the process, this once with further variables, and resolves when it is ready. */
+  async start(env: Record<string, string> = {}): Promise<void> {
     this.#wanted = true;
-    this.#spawn();
+    this.#spawn(env);
     await this.ready();
   }
 
@@ -76,12 +81,12 @@ export class Child {
     this.#process?.kill(signal);
   }
 
-  #spawn(): void {
+  #spawn(env: Record<string, string> = {}): void {
     mkdirSync(dirname(this.options.logFile), { recursive: true });
     const log = openSync(this.options.logFile, 'a');
     const child = spawn(process.execPath, this.options.args, {
       cwd: this.options.cwd,
-      env: { PATH: process.env['PATH'] ?? '', ...this.options.env },
+      env: { PATH: process.env['PATH'] ?? '', ...this.options.env, ...env },
       stdio: ['ignore', log, log],
     });
     closeSync(log);

@@ -17,6 +17,8 @@ export interface PlatformOptions {
   /** Throws away what an earlier platform in the same directory kept. */
   fresh?: boolean;
   progress?: Progress;
+  /** Loads the crash injector into every service; see `@pavane/testing/crash`. */
+  injectable?: boolean;
   /** Told when a process died and is started again. */
   onDeath?: (name: string, how: string) => void;
 }
@@ -112,7 +114,11 @@ export class LocalPlatform {
     };
     return new Child({
       name,
-      args: ['--import', '@pavane/telemetry/register', 'dist/main.js'],
+      args: [
+        ...['--import', '@pavane/telemetry/register'],
+        ...(this.options.injectable ? ['--import', '@pavane/testing/crash'] : []),
+        'dist/main.js',
+      ],
       cwd: join(ROOT, 'apps', service),
       logFile: join(dir, 'logs', `${name}.log`),
       readyUrl: `http://127.0.0.1:${port}/health/ready`,

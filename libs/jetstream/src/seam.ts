@@ -1,0 +1,16 @@
+import { channel } from 'node:diagnostics_channel';
+
+/** A moment at which a crash matters: between two effects that cannot happen as one. */
+export interface Seam {
+  /** Which moment, e.g. `committed`. */
+  point: string;
+  /** Of what: a durable, a message of the rules, or an event. */
+  of: string;
+}
+
+const seams = channel('saga.seam');
+
+/** Tells a fault injector that a seam was reached (diagnostics channel `saga.seam`). Free when nobody listens. */
+export function seam(point: string, of: string): void {
+  if (seams.hasSubscribers) seams.publish({ point, of } satisfies Seam);
+}
