@@ -80,10 +80,10 @@ it('notifications.email off: nothing is sent, and that is recorded as suppressed
   expect(rows).toEqual([{ status: 'suppressed' }]);
 });
 
-it('faults.payment.decline-rate 1: every payment is declined before the provider is asked', async () => {
+it('faults.payment.decline-rate 1: every payment is declined, and the provider captures nothing', async () => {
   await platform.setFlag('faults.payment.decline-rate', 1);
   const { id } = await placeUntil(({ reason }) => reason === 'payment_failed');
-  expect(await platform.charge(id)).toBeUndefined();
+  expect(await platform.charge(id)).toMatchObject({ status: 'voided', captures: 0 });
   const others = await Promise.all(Array.from({ length: 10 }, () => platform.place()));
   for (const other of others) expect(await platform.ended(other.id)).toMatchObject({ reason: 'payment_failed' });
 });

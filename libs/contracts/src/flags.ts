@@ -9,7 +9,7 @@ export const flags = {
   'faults.payment.decline-rate': {
     type: 'number',
     default: 0,
-    description: 'Share of charges refused before the provider is asked, 0 to 1',
+    description: 'Share of charges that are declined and voided at the provider, 0 to 1',
     production: 'refused',
   },
   'faults.payment.latency-ms': {
