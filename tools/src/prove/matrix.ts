@@ -18,7 +18,7 @@ export interface Cell {
 }
 
 /** How long customers keep coming until a seam is reached. */
-const REACHED_WITHIN_MS = 25_000;
+const REACHED_WITHIN_MS = 60_000;
 
 export const seamsFile = (dir: string, service: Service): string => join(dir, `seams-${service}`);
 
