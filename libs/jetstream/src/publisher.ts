@@ -64,7 +64,8 @@ function explain(subject: string, cause: Error): RetryLater | PublishRejected {
     if (cause.code === STREAM_FULL) {
       return new RetryLater(`${what}: the stream is full. It drains as its consumers catch up.`, { cause });
     }
-    if (cause.status >= 500) return new RetryLater(`${what}: the stream cannot store now: ${detail}.`, { cause });
+    if (cause.status >= 500 || PASSING.has(cause.code))
+      return new RetryLater(`${what}: the stream cannot store now: ${detail}.`, { cause });
     return new PublishRejected(`${what}: the stream refuses it: ${detail}. The message itself has to change.`, {
       cause,
     });
@@ -83,6 +84,13 @@ function explain(subject: string, cause: Error): RetryLater | PublishRejected {
 
 /** JSStreamStoreFailedF with `discard: new`. */
 const STREAM_FULL = 10077;
+
+/** Refusals below 500 that say nothing about the message: they pass. */
+const PASSING = new Set([
+  10002, // The account has used up its storage.
+  10158, // In a cluster: an earlier try of this id is not stored yet, and may never be.
+  10167, // Too much waits to be stored.
+]);
 
 function isPermissionViolation(error: Error): boolean {
   return error instanceof errors.PermissionViolationError || error.cause instanceof errors.PermissionViolationError;

@@ -1,0 +1,35 @@
+import { JetStreamApiError } from '@nats-io/jetstream';
+import type { JetStreamConnection } from './connection.js';
+import { PublishRejected, RetryLater } from './errors.js';
+import { JetStreamPublisher } from './publisher.js';
+
+/** A publisher whose stream refuses everything in this way. */
+function refusedWith(code: number, err_code: number): JetStreamPublisher {
+  const error = new JetStreamApiError({ code, err_code, description: 'no' });
+  return new JetStreamPublisher({
+    isConnected: true,
+    js: { publish: () => Promise.reject(error) },
+    untilLost: (reply: Promise<unknown>) => reply,
+  } as unknown as JetStreamConnection);
+}
+
+const message = { subject: 'orders.created.1', id: '1', headers: {}, data: '{}' };
+
+describe('a refusal by the stream', () => {
+  it.each([
+    ['the stream is full', 503, 10077],
+    ['the stream cannot store', 500, 10076],
+    ['the account has used up its storage', 400, 10002],
+    ['an earlier try of the same id is in process in the cluster', 409, 10158],
+    ['too much waits to be stored', 429, 10167],
+  ])('passes when %s', async (_, status, code) => {
+    await expect(refusedWith(status, code).publish(message)).rejects.toBeInstanceOf(RetryLater);
+  });
+
+  it.each([
+    ['the message is too large', 400, 10054],
+    ['the schedule it carries makes no sense', 400, 10189],
+  ])('is final when %s', async (_, status, code) => {
+    await expect(refusedWith(status, code).publish(message)).rejects.toBeInstanceOf(PublishRejected);
+  });
+});
