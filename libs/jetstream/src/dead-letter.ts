@@ -4,6 +4,7 @@ import { fromMsgHdrs } from './envelope.js';
 import { PublishRejected } from './errors.js';
 import type { Settings } from './options.js';
 import type { JetStreamPublisher, OutboundMessage } from './publisher.js';
+import { seam } from './seam.js';
 
 /** Headers a dead letter has besides those of the original message. */
 export const DEAD_LETTER = {
@@ -19,6 +20,8 @@ export const DEAD_LETTER = {
   stream: 'dlq-stream',
   sequence: 'dlq-sequence',
   failedAt: 'dlq-failed-at',
+  /** Bytes of the original body, when there was no room for all of it and the letter holds only the beginning. */
+  truncated: 'dlq-truncated',
 } as const;
 
 /** Names the one durable a replayed message is for; every other durable acks and skips it. */
@@ -31,6 +34,10 @@ export interface Failure {
 
 const REASON_LENGTH = 512;
 const STACK_LENGTH = 2_048;
+/** What is kept of the body, in bytes, when not even the reason fits beside the whole. */
+const BEGINNING = 65_536;
+/** What is kept of the original's headers then, each no longer than a reason. */
+const ENVELOPE = /^ce-(id|type|source|subject|time)$/;
 
 /** A header of the broker's own: an expectation or id of the original would act again on the copy. */
 const CONTROL = /^nats-/i;
@@ -50,18 +57,22 @@ export class DeadLetters {
    */
   async bury(message: JsMsg, failure: Failure): Promise<void> {
     const letter = deadLetterOf(message, failure, this.settings.deadLetter.subjectPrefix);
-    try {
-      await this.publisher.publish(letter);
-    } catch (error) {
-      if (!(error instanceof PublishRejected)) throw error;
-      // Most likely the added headers made it too large: the stack is what can be done without.
-      const { [DEAD_LETTER.stack]: _stack, ...headers } = letter.headers;
-      await this.publisher.publish({ ...letter, headers });
-    }
+    await this.store([letter, withoutStack(letter), beginningOf(letter, message.data)]);
+    seam('copied', message.info.consumer);
     const reason = oneLine(failure.error.message, REASON_LENGTH);
     // `term()` is fire and forget; only a request tells that the broker has it.
     const { reply } = message as JsMsg & { reply: string };
     await this.connection.nc.request(reply, `+TERM ${reason}`, { timeout: 5_000 });
+  }
+
+  /** Stores the first of these that the broker takes: a message that just fits has no room for what a letter adds. */
+  private async store([letter, ...smaller]: OutboundMessage[]): Promise<void> {
+    try {
+      await this.publisher.publish(letter!);
+    } catch (error) {
+      if (!(error instanceof PublishRejected) || smaller.length === 0) throw error;
+      await this.store(smaller);
+    }
   }
 }
 
@@ -87,6 +98,25 @@ export function deadLetterOf(message: JsMsg, failure: Failure, prefix: string): 
       [DEAD_LETTER.sequence]: String(streamSequence),
       [DEAD_LETTER.failedAt]: new Date().toISOString(),
     },
+  };
+}
+
+function withoutStack(letter: OutboundMessage): OutboundMessage {
+  return { ...letter, headers: without(letter.headers, (name) => name === DEAD_LETTER.stack) };
+}
+
+/** A letter of bounded size: it says what happened to what, and how the original began. */
+function beginningOf(letter: OutboundMessage, body: Uint8Array): OutboundMessage {
+  const own = new Set<string>(Object.values(DEAD_LETTER));
+  const { headers } = withoutStack(letter);
+  const kept = without(
+    headers,
+    (name) => !own.has(name) && !(ENVELOPE.test(name) && headers[name]!.length <= REASON_LENGTH),
+  );
+  return {
+    ...letter,
+    data: body.subarray(0, BEGINNING),
+    headers: { ...kept, [DEAD_LETTER.truncated]: String(body.length) },
   };
 }
 

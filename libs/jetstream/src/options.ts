@@ -47,7 +47,8 @@ export function withDefaults(options: JetStreamOptions): Settings {
     isAway: options.isAway ?? (() => false),
     backoff: {
       failed: options.backoff?.failed ?? { firstMs: 500, maxMs: 60_000 },
-      away: options.backoff?.away ?? { firstMs: 1_000, maxMs: 30_000 },
+      // A probe is one message a durable: often enough that what is back is soon found to be.
+      away: options.backoff?.away ?? { firstMs: 1_000, maxMs: 10_000 },
     },
   };
 }

@@ -4,6 +4,7 @@ import { eventually } from '@pavane/testing';
 import { IsInt, IsString } from 'class-validator';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DEAD_LETTER, replayOf } from './dead-letter.js';
+import { toMsgHdrs } from './envelope.js';
 import { RetryLater, Unprocessable } from './errors.js';
 import { JetStreamEvent } from './jetstream-event.decorator.js';
 import { Broker } from './testing/broker.js';
@@ -198,6 +199,25 @@ describe('a message that is not a valid event', () => {
     await settled();
     const [letter] = await broker.deadLetters();
     expect(letter!.headers['Nats-Msg-Id']).toBe(`SAGA:${CREATED.durable}:1`);
+  });
+});
+
+describe('a message that leaves no room for a reason beside it', () => {
+  it.each([
+    ['bytes', Buffer.alloc(2 ** 20 - 100, 'x'), {}],
+    ['headers', Buffer.from('xyz'), { foreign: 'x'.repeat(2 ** 16 - 100) }],
+  ])('is a dead letter with the beginning of it, when its %s take all there is', async (_what, body, foreign) => {
+    await using _service = await serve(() => undefined);
+    const headers = toMsgHdrs(foreign);
+    broker.nc.publish('orders.created.o1', body, { headers });
+    await eventually(async () => expect(await broker.deadLetters()).toHaveLength(1));
+    await settled();
+    const [letter] = await broker.deadLetters();
+    expect(letter!.headers).toMatchObject({
+      [DEAD_LETTER.reason]: expect.stringMatching(/ce-specversion is missing/),
+      [DEAD_LETTER.truncated]: String(body.length),
+    });
+    expect(letter!.data).toBe(body.subarray(0, 65_536).toString());
   });
 });
 

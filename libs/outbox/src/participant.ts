@@ -115,7 +115,7 @@ export class Participant<State = unknown, M extends Message = Message, F extends
   /** Resolves to why nothing else can be handled now either, if that is so. */
   async #settle(jobs: readonly Job<State, M>[], attempt: number): Promise<RetryLater | undefined> {
     try {
-      const reached = (point: string) => jobs.forEach((job) => seam(point, job.message.type));
+      const reached = (point: string) => jobs.forEach(({ message }) => seam(point, message.type, message.orderId));
       const rows: OutboxRow[] = [];
       reached('before-transaction');
       const outcomes = await transaction(this.options.pool, (tx) => this.#commit(tx, jobs, rows));
