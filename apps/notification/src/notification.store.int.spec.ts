@@ -1,5 +1,6 @@
 import { outboundOf, type Outcome } from '@pavane/contracts';
-import { Participant, transaction } from '@pavane/outbox';
+import { isAway, Participant, transaction } from '@pavane/outbox';
+import { eventually } from '@pavane/testing';
 import { applyMigrations, type PostgresServer, startPostgres } from '@pavane/testing/servers';
 import { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
@@ -96,5 +97,18 @@ describe('the database', () => {
     await insert('confirmed', 'sent', '<3@x>', orderId);
     await expect(insert('confirmed', 'sent', '<3@x>')).rejects.toMatchObject({ code: '23505' });
     await expect(insert('confirmed', 'failed', '<4@x>', orderId)).rejects.toMatchObject({ code: '23505' });
+  });
+
+  it('that ends a session in the middle of a query is away, also in the words of Prisma', async () => {
+    const database = new NotificationDatabase(pool);
+    const asked = database.$queryRaw`SELECT pg_sleep(30)`.catch((error: unknown) => error);
+    await eventually(async () => {
+      const { rows } = await pool.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'`,
+      );
+      expect(rows).toHaveLength(1);
+    });
+    expect(isAway(await asked)).toBe(true);
+    await database.$disconnect();
   });
 });

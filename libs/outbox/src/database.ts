@@ -42,15 +42,22 @@ export async function hold(tx: Tx, keys: Iterable<string>): Promise<void> {
   ]);
 }
 
-/** SQLSTATEs, what the network says, and the codes in which Prisma says the same. */
+/** SQLSTATEs, what the network says, and the codes Prisma has for what never reached the database. */
 const AWAY =
   /^(08...|53...|57P0.|57014|55P03|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|P1001|P1002|P1008|P1017|P2024)$/;
 const AWAY_MESSAGE =
   /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|cannot use a pool after/i;
 
+interface Coded {
+  code?: unknown;
+  meta?: { driverAdapterError?: { cause?: { originalCode?: unknown } } };
+}
+
+/** The SQLSTATE, which Prisma wraps in a code that may mean anything, or else the code there is. */
 function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : '';
+  const { code, meta } = (error ?? {}) as Coded;
+  const original = meta?.driverAdapterError?.cause?.originalCode ?? code;
+  return typeof original === 'string' ? original : '';
 }
 
 /** Whether the database was away or out of resources: the same work may succeed later, and nobody is to blame. */

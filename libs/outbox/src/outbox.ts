@@ -21,6 +21,8 @@ export interface OutboxRow {
   readonly headers: Record<string, string>;
   /** JSON text. */
   readonly data: string;
+  /** The id the broker is to know the message by; that of the event when it is not said. */
+  readonly messageId?: string;
 }
 
 /** Turns what is to be said about an aggregate into a row; `trace` carries `traceparent` and `tracestate` where there is a trace. */
@@ -53,6 +55,9 @@ export async function storeRows(tx: Tx, rows: readonly OutboxRow[], leaseMs: num
   );
 }
 
+/** What the broker is to know row `o` by: the event's id, and an id of its own after each replay. */
+const MESSAGE_ID = `o.id || CASE WHEN o.waiting_since > o.created_at THEN ':' || extract(epoch FROM o.waiting_since) ELSE '' END`;
+
 /**
  * Takes up to `limit` unpublished rows nobody holds a lease on, oldest first, and leases them to the caller. A row whose
  * aggregate has an earlier one under a lease waits for that.
@@ -66,15 +71,18 @@ export async function claimRows(db: Tx, limit: number, leaseMs: number): Promise
        ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
      UPDATE messaging.outbox o SET leased_until = now() + $2 * interval '1 millisecond' FROM claimed
      WHERE o.id = claimed.id
-     RETURNING o.id, o.aggregate_id AS "aggregateId", o.subject, o.headers, o.data::text AS data`,
+     RETURNING o.id, o.aggregate_id AS "aggregateId", o.subject, o.headers, o.data::text AS data, ${MESSAGE_ID} AS "messageId"`,
     [limit, leaseMs],
   );
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Marks rows as published. */
-export async function markPublished(db: Tx, ids: readonly string[]): Promise<void> {
-  await db.query('UPDATE messaging.outbox SET published_at = now() WHERE id = ANY ($1::uuid[])', [ids]);
+/** Marks rows as published, but for those that a replay has asked for again since. */
+export async function markPublished(db: Tx, rows: readonly Pick<OutboxRow, 'id' | 'messageId'>[]): Promise<void> {
+  await db.query(
+    `UPDATE messaging.outbox o SET published_at = now() WHERE id = ANY ($1::uuid[]) AND ${MESSAGE_ID} = ANY ($2::text[])`,
+    [rows.map(({ id }) => id), rows.map(({ id, messageId }) => messageId ?? id)],
+  );
 }
 
 /** Sets a row aside that can never be published, with the reason; it stays until somebody looks at it. */
@@ -109,12 +117,14 @@ export async function backlog(db: Tx): Promise<{ unpublished: number; oldestMs: 
 
 /**
  * Makes every row stored since then unpublished again, so that the relay refills the stream: for a broker that lost what
- * it had acknowledged. Listeners that handled an event before know its id and skip it. Resolves to the number of rows.
+ * it had acknowledged. Rows that are being published now are asked for again as well: their mark may come later than this.
+ * The broker gets them under new message ids, since it may remember the old ones without having the messages; listeners
+ * that handled an event before know the event's id, and skip it. Resolves to the number of rows.
  */
 export async function replay(db: Tx, since: Date): Promise<number> {
   const { rowCount } = await db.query(
     `UPDATE messaging.outbox SET published_at = NULL, leased_until = now(), waiting_since = now()
-     WHERE created_at >= $1 AND published_at IS NOT NULL`,
+     WHERE created_at >= $1 AND quarantined IS NULL`,
     [since],
   );
   return rowCount ?? 0;

@@ -36,7 +36,7 @@ export class Relay {
   /** Whether rows wait in the table that `#behind` does not know of. */
   #behindIsShort = false;
   #recalling = false;
-  #published: string[] = [];
+  #published: OutboxRow[] = [];
   #marking: Promise<void> | undefined;
   #inFlight = 0;
   #publishedInAll = 0;
@@ -145,11 +145,11 @@ export class Relay {
     const event = row.subject.split('.').slice(0, -1).join('.');
     try {
       seam('publishing', event);
-      await this.publisher.publish(row);
+      await this.publisher.publish({ ...row, id: row.messageId ?? row.id });
       seam('published', event);
       this.#counter.add(1);
       this.#publishedInAll++;
-      this.#published.push(row.id);
+      this.#published.push(row);
       this.#markSoon();
     } catch (error) {
       if (isRejected(error)) {
