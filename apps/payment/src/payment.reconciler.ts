@@ -11,7 +11,7 @@ const AT_ONCE = 50;
 
 /**
  * Owns what the provider has not answered for: intents without an outcome, and refunds that are owed. Tries until it
- * succeeds, with longer and longer waits up to a minute; an answer is recorded whoever asked.
+ * succeeds, with longer and longer waits up to 8 s; an answer is recorded whoever asked.
  */
 @Injectable()
 export class PaymentReconciler implements OnApplicationBootstrap {

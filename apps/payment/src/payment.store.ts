@@ -30,10 +30,10 @@ export interface OpenPayment {
 export class PaymentStore implements Store<Payment, PaymentMessage, PaymentFact> {
   constructor(@Inject(PG_POOL) private readonly pool: Pool) {}
 
-  /** What is due, claimed by moving the next try ahead (up to a minute), so that two instances do not both ask. */
+  /** What is due, claimed by moving the next try ahead (up to 8 s), so that two instances do not both ask. */
   async claimDue(limit: number): Promise<OpenPayment[]> {
     const { rows } = await this.pool.query<Row & OpenPayment>(
-      `UPDATE payments SET tries = tries + 1, due_at = now() + 2 ^ least(tries, 6) * interval '1 s' WHERE order_id IN (
+      `UPDATE payments SET tries = tries + 1, due_at = now() + 2 ^ least(tries, 3) * interval '1 s' WHERE order_id IN (
          SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
        RETURNING ${COLUMNS}, traceparent`,
       [limit],
