@@ -45,6 +45,10 @@ const rejected = (...shortages: { sku: string; requested: number; available: num
 });
 const pieces = ({ stock }: Warehouse, sku: string): Stock | undefined => stock.get(sku);
 
+it('begins with a warehouse that has nothing', () => {
+  expect(emptyWarehouse()).toEqual({ reservations: new Map(), stock: new Map() });
+});
+
 describe('a paid order', () => {
   it('has all of its lines set aside', () => {
     stocked.when(paid).then(reserved);
@@ -144,15 +148,15 @@ describe('a confirmed order', () => {
     stocked.after(paid, confirmed).when(confirmed).thenNothing();
   });
   it.each([
-    ['nothing was reserved', []],
-    ['it was rejected', [paidFor(orderId, [{ sku: 'UNICORN', quantity: 1 }])]],
-    ['it was released', [paid, cancelled]],
-    ['it was refused', [cancelled]],
-  ])('breaks a rule when %s', (_, before) => {
+    ['nothing was reserved', [], /, but its stock is not reserved$/],
+    ['it was rejected', [paidFor(orderId, [{ sku: 'UNICORN', quantity: 1 }])], /, but its stock is rejected$/],
+    ['it was released', [paid, cancelled], /, but its stock is released$/],
+    ['it was refused', [cancelled], /, but its stock is refused$/],
+  ])('breaks a rule when %s, and it says so', (_, before, saying) => {
     stocked
       .after(...before)
       .when(confirmed)
-      .thenThrows(/was confirmed, but its stock is/);
+      .thenThrows(saying);
   });
 });
 
@@ -167,6 +171,7 @@ describe('a cancelled order', () => {
   });
   it('that was never reserved leaves a tombstone, and the payment that comes late reserves nothing', () => {
     stocked.when(cancelled).then({ type: 'refused' });
+    expect(stocked.after(cancelled).state.reservations.get(orderId)).toEqual({ status: 'refused', items: [] });
     stocked.after(cancelled).when(paid).thenNothing();
     stocked.after(cancelled).when(cancelled).thenNothing();
   });

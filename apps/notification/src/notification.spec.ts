@@ -77,6 +77,7 @@ describe.each(endings)('the notification of a %s order', (outcome, ending) => {
 
   it('is nothing to speak of before it was recorded', () => {
     notification.when(ending).thenNothing();
+    notification.from({ orderId, outcome }).when(ending).thenNothing();
   });
 });
 

@@ -82,6 +82,9 @@ describe('placing an order', () => {
     expect(order.after(place).state).toMatchObject({ status: 'pending', version: 1, entries: ['orders.created'] });
   });
 
+  it('begins its history', () => {
+    expect(order.after(place).state).toMatchObject({ version: 1, entries: ['orders.created'] });
+  });
   it('happens once', () => {
     order.after(place).when(place).thenNothing();
     order.after(place, cancel).when(place).thenNothing();
@@ -195,7 +198,7 @@ describe('an order that was never placed here', () => {
 
 describe('everybody who has to act on an ending was seen to', () => {
   it.each<[string, OrderMessage[], boolean]>([
-    ['not while it is pending', [paid, sent], false],
+    ['not while it is pending, whatever was said of it', [sent], false],
     ['not before the customer was told', [paid, reserved], false],
     ['once a confirmed order was told', [paid, reserved, sent], true],
     ['also when telling failed', [paid, reserved, notSent], true],

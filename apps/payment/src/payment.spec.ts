@@ -236,6 +236,10 @@ describe('an intent that is looked at again', () => {
     expect(mayCharge({ charge, cancelRequested: false }, charge.deadlineAt)).toBe(false);
   });
 
+  it('may not be charged while nobody knows what for', () => {
+    expect(mayCharge({ cancelRequested: false }, before)).toBe(false);
+  });
+
   it('may not be charged once the order is cancelled', () => {
     expect(mayCharge({ charge, cancelRequested: true }, before)).toBe(false);
   });
