@@ -37,9 +37,9 @@ it.each(SERVICES)('kill -9 of %s during 200 orders loses nothing', async (servic
 });
 
 it('kill -9 of nats-server during 200 orders loses nothing', async () => {
-  const { pid } = platform.local.nats;
-  await strike(() => platform.local.nats.restart('SIGKILL'));
-  expect(platform.local.nats.pid).not.toBe(pid);
+  const { pid } = platform.nats;
+  await strike(() => platform.nats.restart('SIGKILL'));
+  expect(platform.nats.pid).not.toBe(pid);
   await expectNothingShows();
 });
 
@@ -52,11 +52,11 @@ it('kill -9 of PostgreSQL during 200 orders loses nothing', async () => {
 
 it('what an order service had committed and not yet published when it died is published by the next', async () => {
   // A broker that answers nothing keeps everything in the outbox, for certain.
-  platform.local.nats.pause();
+  platform.nats.pause();
   const orders = await Promise.all(Array.from({ length: 10 }, () => platform.place()));
   placed.push(...orders.map((order) => ({ order, ending: 'confirmed' as const })));
   await platform.service('order').stop('SIGKILL');
-  platform.local.nats.resume();
+  platform.nats.resume();
   expect(await platform.count('order', 'messaging.outbox WHERE published_at IS NULL')).toBe(20);
   await platform.service('order').start();
   await expectNothingShows();

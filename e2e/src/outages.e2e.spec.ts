@@ -62,7 +62,7 @@ describe('while nats-server is away', () => {
   it('orders are accepted and kept, services are alive, and all of it is caught up with afterwards', async () => {
     const storm = some(40);
     await eventually(async () => expect(await platform.count('order', 'orders')).toBeGreaterThan(10));
-    await platform.local.nats.stop();
+    await platform.nats.stop();
     const back = pause(OUTAGE_SECONDS * 1000);
     await storm;
     await eventually(async () => expect(await readiness()).toEqual(WITHOUT_BROKER));
@@ -73,7 +73,7 @@ describe('while nats-server is away', () => {
     await back;
     expect([await readiness(), await live()]).toEqual([WITHOUT_BROKER, ALIVE]);
     expect(await platform.http.read(during.body.id)).toMatchObject({ status: 'pending' });
-    await platform.local.nats.restart();
+    await platform.nats.restart();
     await expectCaughtUp();
     expect(await readiness()).toEqual(READY);
   });

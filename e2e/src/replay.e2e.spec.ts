@@ -43,9 +43,9 @@ it('orders whose events the broker lost with everything it had are ended by a re
     expect(await platform.count('order', 'messaging.outbox WHERE published_at IS NULL')).toBe(0),
   );
 
-  await platform.local.nats.stop();
-  rmSync(platform.local.nats.dir, { recursive: true, force: true });
-  await platform.local.nats.restart();
+  await platform.nats.stop();
+  rmSync(platform.nats.dir, { recursive: true, force: true });
+  await platform.nats.restart();
   await platform.local.provision();
   // To the outboxes everything was published: without the replay nothing would move.
   await eventually(async () => expect(await platform.broker.waiting('payment_orders-created')).toBe(0));

@@ -1,5 +1,9 @@
+export { main, UsageError } from './cli/command.js';
 export { cancel, type Order, place, read } from './demo/client.js';
 export type { Child } from './local/child.js';
 export { LocalPlatform, type PlatformOptions } from './local/platform.js';
+export { freePorts } from './local/ports.js';
 export { type Addresses, PORTS, type PortName, ROOT, SERVICES, type Settings } from './local/settings.js';
 export { type Audit, audit, type AuditOptions } from './verify/audit.js';
+export type { Evidence } from './verify/evidence.js';
+export { judge } from './verify/invariants.js';

@@ -7,14 +7,14 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { flags, type Service } from '@pavane/contracts';
 import { setFlag } from '@pavane/flags';
 import { eventually, freePort } from '@pavane/testing';
+import { type NatsServer, startNats } from '@pavane/testing/servers';
 import {
   type Audit,
   audit,
   type AuditOptions,
   type Child,
+  freePorts,
   LocalPlatform,
-  PORTS,
-  type PortName,
   type Settings,
 } from '@pavane/tools';
 import { Client } from 'pg';
@@ -34,6 +34,7 @@ export class Platform implements AsyncDisposable {
 
   private constructor(
     readonly local: LocalPlatform,
+    readonly nats: NatsServer,
     readonly dir: string,
     private readonly options: PlatformOptions,
     /** Service processes that died unasked, and how. */
@@ -56,8 +57,12 @@ export class Platform implements AsyncDisposable {
       env: options.env ?? {},
     };
     // A platform that does not start keeps its directory: the error says which log to read.
-    const local = await LocalPlatform.start(settings, { onDeath: (name, how) => deaths.push(`${name} (${how})`) });
-    return new Platform(local, dir, options, deaths);
+    let nats: NatsServer | undefined;
+    const local = await LocalPlatform.start(settings, {
+      onDeath: (name, how) => deaths.push(`${name} (${how})`),
+      broker: async (asked) => (nats = await startNats(asked)),
+    });
+    return new Platform(local, nats!, dir, options, deaths);
   }
 
   /** Stops everything; rejects when a service died unasked or did not drain to exit code 0. Logs stay on a rejection. */
@@ -187,18 +192,6 @@ export interface Charge {
 
 export const eventsOf = (order: Order): string[] => order.history.map(({ event }) => event);
 export const uniqueKey = (): string => randomUUID();
-
-async function freePorts(): Promise<Record<PortName, number>> {
-  const taken = new Set<number>();
-  const ports: Partial<Record<PortName, number>> = {};
-  for (const name of Object.keys(PORTS) as PortName[]) {
-    let port = await freePort();
-    while (taken.has(port)) port = await freePort();
-    taken.add(port);
-    ports[name] = port;
-  }
-  return ports as Record<PortName, number>;
-}
 
 async function setFaults(url: string, faults: object): Promise<Answer> {
   await fetch(`${url}/faults`, { method: 'DELETE' });

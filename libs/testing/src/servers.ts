@@ -1,5 +1,5 @@
 export { freePort, PortBusy } from './ports.js';
-export { ServerFailed } from './server-process.js';
+export { ServerFailed, ServerProcess } from './server-process.js';
 export { NATS_SERVER_MINIMUM, NatsServerMissing, natsServerBinary, type BinaryOptions } from './nats-binary.js';
 export { startNats, type NatsOptions, type NatsServer } from './nats-server.js';
 export { startPostgres, type PostgresOptions, type PostgresServer } from './postgres-server.js';

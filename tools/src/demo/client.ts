@@ -10,16 +10,18 @@ export interface Order {
   history: { event: string; at: string }[];
 }
 
-/** Places an order and resolves to it. Rejects with the problem the service answered. */
+/** Places an order and resolves to it. Rejects with the problem the service answered, or when it has not in time. */
 export async function place(
   url: string,
   { items, paymentMethod }: Pick<Scenario, 'items' | 'paymentMethod'>,
   key: string = randomUUID(),
+  withinMs = 60_000,
 ): Promise<Order> {
   const response = await fetch(`${url}/orders`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'idempotency-key': key },
     body: JSON.stringify({ customerId: 'demo', email: 'demo@example.com', items, paymentMethod }),
+    signal: AbortSignal.timeout(withinMs),
   });
   if (response.status !== 202)
     throw new Error(`POST ${url}/orders was answered ${response.status}: ${await response.text()}`);
@@ -36,4 +38,4 @@ export async function read(url: string, id: string): Promise<Order> {
 
 /** Asks for a cancellation; resolves to the HTTP status. */
 export const cancel = async (url: string, id: string): Promise<number> =>
-  (await fetch(`${url}/orders/${id}/cancel`, { method: 'POST' })).status;
+  (await fetch(`${url}/orders/${id}/cancel`, { method: 'POST', signal: AbortSignal.timeout(15_000) })).status;

@@ -20,12 +20,16 @@ export interface ChildOptions {
 
 const READY_WITHIN_MS = 30_000;
 const LONGEST_PAUSE_MS = 5000;
+/** A process that has lived so long is not one that cannot start: the next pause is short again. */
+const ESTABLISHED_MS = 5000;
 
 /** A process of the platform that is started again when it dies unasked. It does not outlive this one. */
 export class Child {
   #process: ChildProcess | undefined;
   #wanted = false;
   #deaths = 0;
+  /** Deaths one soon after the other. */
+  #row = 0;
 
   constructor(readonly options: ChildOptions) {}
 
@@ -41,6 +45,7 @@ export class Child {
   /** Starts the process, this once with further variables, and resolves when it is ready. */
   async start(env: Record<string, string> = {}): Promise<void> {
     this.#wanted = true;
+    this.#row = 0;
     this.#spawn(env);
     await this.ready();
   }
@@ -52,7 +57,7 @@ export class Child {
       const answer = await fetch(this.options.readyUrl, { signal: AbortSignal.timeout(1000) }).catch(() => undefined);
       if (answer?.ok) return;
       const said = await answer?.text().catch(() => '');
-      if (this.#process && this.#process.exitCode !== null && this.#deaths > 2) {
+      if (this.#process && this.#process.exitCode !== null && this.#row > 2) {
         throw new Error(
           `${this.options.name} ended with code ${this.#process.exitCode} instead of getting ready; its log: ${this.options.logFile}`,
         );
@@ -91,12 +96,15 @@ export class Child {
     });
     closeSync(log);
     this.#process = child;
+    const born = performance.now();
     endWithThisProcess(child);
     child.once('exit', (code, signal) => {
       if (!this.#wanted || this.#process !== child) return;
       this.#deaths++;
+      if (performance.now() - born > ESTABLISHED_MS) this.#row = 0;
+      this.#row++;
       this.options.onDeath?.(this.options.name, signal ?? `exit code ${code}`);
-      setTimeout(() => this.#wanted && this.#spawn(), Math.min(100 * 2 ** (this.#deaths - 1), LONGEST_PAUSE_MS));
+      setTimeout(() => this.#wanted && this.#spawn(), Math.min(100 * 2 ** (this.#row - 1), LONGEST_PAUSE_MS));
     });
   }
 }

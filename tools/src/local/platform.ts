@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { type Service, topology } from '@pavane/contracts';
 import { apply } from '@pavane/jetstream/provisioning';
-import { type NatsServer, type PostgresServer, startNats, startPostgres } from '@pavane/testing/servers';
+import {
+  type NatsOptions,
+  type NatsServer,
+  type PostgresServer,
+  startNats,
+  startPostgres,
+} from '@pavane/testing/servers';
 import { requireFree } from './ports.js';
 import { migrateService } from './migrations.js';
 import { Child } from './child.js';
@@ -13,12 +19,21 @@ import { type Addresses, localAddresses, ROOT, SERVICES, type Settings } from '.
 export type Progress = <T>(what: string, work: () => Promise<T>) => Promise<T>;
 const silent: Progress = (_, work) => work();
 
+/** What the platform needs of its broker: one nats-server, or several with their URLs joined by commas. */
+export type Broker = Pick<NatsServer, 'url' | 'stop' | 'restart' | 'pause' | 'resume'>;
+
 export interface PlatformOptions {
   /** Throws away what an earlier platform in the same directory kept. */
   fresh?: boolean;
   progress?: Progress;
   /** Loads the crash injector into every service; see `@pavane/testing/crash`. */
   injectable?: boolean;
+  /** Starts another broker than one nats-server beside the services. */
+  broker?: (options: NatsOptions) => Promise<Broker>;
+  /** Copies of every stream; 1 unless the broker is a cluster. */
+  replicas?: 1 | 3;
+  /** Runs these instead of a service's own entry module. */
+  entries?: Partial<Record<Service, string>>;
   /** Told when a process died and is started again. */
   onDeath?: (name: string, how: string) => void;
 }
@@ -29,7 +44,7 @@ export class LocalPlatform {
   readonly services = new Map<Service, Child>();
   /** Instances beside the first of their service, by name (`order-2`). */
   readonly instances = new Map<string, Child>();
-  nats!: NatsServer;
+  nats!: Broker;
   postgres!: PostgresServer;
   provider!: Child;
   mail!: Child;
@@ -60,13 +75,14 @@ export class LocalPlatform {
     mkdirSync(dir, { recursive: true });
     await progress('nats-server and PostgreSQL', async () => {
       const [nats, postgres] = await Promise.allSettled([
-        startNats({ port: ports.nats, monitorPort: ports.monitor, dir: join(dir, 'nats') }),
+        (this.options.broker ?? startNats)({ port: ports.nats, monitorPort: ports.monitor, dir: join(dir, 'nats') }),
         startPostgres({ port: ports.postgres, dir: join(dir, 'postgres'), databases: SERVICES }),
       ]);
       // Kept before either's failure is told, so that the other is stopped.
       if (nats.status === 'fulfilled') this.nats = nats.value;
       if (postgres.status === 'fulfilled') this.postgres = postgres.value;
       for (const result of [nats, postgres]) if (result.status === 'rejected') throw result.reason;
+      this.addresses.nats = this.nats.url;
     });
     await progress('streams, consumers and database migrations', () =>
       Promise.all([
@@ -95,9 +111,9 @@ export class LocalPlatform {
 
   /** Creates or updates streams, consumers and buckets. */
   async provision(): Promise<void> {
-    const nc = await connect({ servers: this.addresses.nats });
+    const nc = await connect({ servers: this.addresses.nats.split(',') });
     try {
-      await apply(nc, topology());
+      await apply(nc, topology({ replicas: this.options.replicas ?? 1 }));
     } finally {
       await nc.close();
     }
@@ -117,7 +133,7 @@ export class LocalPlatform {
       args: [
         ...['--import', '@pavane/telemetry/register'],
         ...(this.options.injectable ? ['--import', '@pavane/testing/crash'] : []),
-        'dist/main.js',
+        this.options.entries?.[service] ?? 'dist/main.js',
       ],
       cwd: join(ROOT, 'apps', service),
       logFile: join(dir, 'logs', `${name}.log`),

@@ -1,5 +1,19 @@
 import { createServer } from 'node:net';
+import { freePort } from '@pavane/testing/servers';
 import { type PortName, PORTS } from './settings.js';
+
+/** A free port for everything of a platform, no two alike. */
+export async function freePorts(): Promise<Record<PortName, number>> {
+  const taken = new Set<number>();
+  const ports: Partial<Record<PortName, number>> = {};
+  for (const name of Object.keys(PORTS) as PortName[]) {
+    let port = await freePort();
+    while (taken.has(port)) port = await freePort();
+    taken.add(port);
+    ports[name] = port;
+  }
+  return ports as Record<PortName, number>;
+}
 
 /** Throws one error that names every port that is taken, or named twice, with the variable that changes it. */
 export async function requireFree(ports: Record<PortName, number>): Promise<void> {

@@ -103,7 +103,7 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
 }
 
 async function askBroker(url: string): Promise<Pick<Evidence, 'streamMessages' | 'consumers' | 'deadLetters'>> {
-  const nc = await reach('nats-server', url, connect({ servers: url, timeout: 5000 }));
+  const nc = await reach('nats-server', url, connect({ servers: url.split(','), timeout: 5000 }));
   try {
     const jsm = await jetstreamManager(nc);
     const saga = await jsm.streams.info('SAGA');
