@@ -26,11 +26,14 @@ const FORBIDDEN: [string, string][] = [
   ...['flags', 'outbox', 'service', 'telemetry', 'testing'].flatMap((lib): [string, string][] => [
     [`libs/${lib}/src/index.ts`, '@pavane/contracts'],
     [`libs/${lib}/src/index.ts`, '@pavane/order'],
+    [`libs/${lib}/src/index.ts`, '@pavane/order/rules'],
     [`libs/${lib}/src/index.ts`, '@pavane/tools'],
     [`libs/${lib}/src/index.ts`, '../../contracts/src/index.js'],
     [`libs/${lib}/src/index.ts`, '../../../apps/order/src/order.js'],
   ]),
   ['tools/src/start.ts', '@pavane/order'],
+  ['tools/src/start.ts', '@pavane/order/rules'],
+  ['apps/order/src/order.ts', '@pavane/payment/rules'],
   ['tools/src/local/platform.ts', '../../../apps/order/src/order.module.js'],
 ];
 /** And some that must. */
@@ -47,6 +50,7 @@ const ALLOWED: [string, string][] = [
   ['libs/service/src/index.ts', '@pavane/outbox'],
   ['tools/src/generate/derived.ts', '@pavane/contracts'],
   ['e2e/src/saga.e2e.spec.ts', '@pavane/order'],
+  ['prove/src/model/world.ts', '@pavane/order/rules'],
 ];
 
 interface Finding {

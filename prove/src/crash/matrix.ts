@@ -1,0 +1,171 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { heardBy, saidBy, type Service } from '@pavane/contracts';
+import { SERVICES } from '@pavane/tools';
+import { QUICK, SLOW } from '../clients.js';
+import type { Fault } from '../faults/fault.js';
+import type { Scene } from '../scene.js';
+
+/** One cell of the crash matrix: a service that dies at a seam. */
+export interface Cell {
+  service: Service;
+  point: string;
+  of: string;
+  /** From each death there to being ready again, in milliseconds. */
+  recoveriesMs: number[];
+}
+
+export interface MatrixOptions {
+  /** How often each cell is visited; after the first time, at the second or third passing of the seam. */
+  rounds: number;
+  /** Customers a second. */
+  perSecond: number;
+  /** Only cells whose `service point of` contains this. */
+  only?: string | undefined;
+  /** One cell for each point instead of all. */
+  sample?: boolean;
+  onCell(cell: Cell, done: number, all: number): void;
+}
+
+/** How long customers keep coming until a seam is reached. */
+const REACHED_WITHIN_MS = 60_000;
+/** The slow ones are few: they stay until their deadline. */
+const WISHES = [...QUICK, ...QUICK, ...QUICK, ...SLOW];
+
+/**
+ * The crash matrix as a fault of its own: every service is killed at every seam it has, the four side by side, while
+ * customers keep coming. `cells` fills up while it is played.
+ */
+export function crashMatrix({ rounds, perSecond, only, sample, onCell }: MatrixOptions): Fault & { cells: Cell[] } {
+  let dir: string;
+  const fault: Fault & { cells: Cell[] } = {
+    name: 'crash-matrix',
+    about: 'SIGKILL of every service at every seam between two effects',
+    cells: [],
+    stage({ settings }) {
+      ({ dir } = settings);
+      return {
+        settings: {
+          orderDeadline: '4s',
+          slowChargeMs: 6000,
+          env: Object.fromEntries(SERVICES.map((service) => [service, { SEAMS_FILE: seamsFile(dir, service) }])),
+        },
+        options: { injectable: true },
+        wishes: WISHES,
+        perSecond: 0,
+      };
+    },
+    async run(scene) {
+      await reachEverySeam(scene, dir);
+      const all = seamsOf(dir).filter(({ service, point, of }) => !only || `${service} ${point} ${of}`.includes(only));
+      fault.cells = sample ? sampleOf(all) : all;
+      const releases = new Releases(scene);
+      if (fault.cells.length === 0) throw new Error(`no seam is called "${only}"`);
+      const stopComing = scene.clients.keepComing(perSecond);
+      let done = 0;
+      await Promise.all(
+        SERVICES.map(async (service) => {
+          for (let round = 0; round < rounds; round++)
+            for (const cell of fault.cells.filter((one) => one.service === service)) {
+              await crash(scene, cell, round === 0 ? 1 : scene.random.int(1, 3), releases);
+              onCell(cell, ++done, fault.cells.length * rounds);
+            }
+        }),
+      ).finally(stopComing);
+      for (const { service, point, of, recoveriesMs } of fault.cells)
+        if (recoveriesMs.length < rounds)
+          scene.violations.push(`${service} was not killed at "${point} ${of}": the seam was not reached again`);
+    },
+  };
+  return fault;
+}
+
+const seamsFile = (dir: string, service: Service): string => join(dir, `seams-${service}`);
+
+/** Lets customers in until every path of the saga was walked and all has come to rest, before anything is killed. */
+async function reachEverySeam(scene: Scene, dir: string): Promise<void> {
+  const releases = new Releases(scene);
+  await scene.until(
+    'every row of the saga table reached',
+    async () => {
+      scene.clients.sendEach();
+      await releases.provoke();
+      await delay(1000);
+      const missing = unreached(seamsOf(dir));
+      if (missing.length > 0) throw new Error(`missing: ${missing.join(', ')}`);
+      return true;
+    },
+    60_000,
+  );
+  await scene.rests();
+}
+
+/** Every seam the services were seen to reach. */
+const seamsOf = (dir: string): Cell[] =>
+  SERVICES.filter((service) => existsSync(seamsFile(dir, service))).flatMap((service) =>
+    readFileSync(seamsFile(dir, service), 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line): Cell => {
+        const [point, of] = line.split(' ') as [string, string];
+        return { service, point, of, recoveriesMs: [] };
+      }),
+  );
+
+/** Rows of the saga table, and events it says, that no seam tells of: a participant nobody exercises is not proven. */
+function unreached(cells: readonly Cell[]): string[] {
+  const reached = new Set(cells.map(({ service, of }) => `${service} ${of}`));
+  return (
+    SERVICES.flatMap((service) => [
+      ...heardBy(service).map((event) => `${service} ${service}_${event.replace('.', '-')}`),
+      ...saidBy(service).map((event) => `${service} ${event === 'timers.deadline' ? 'timers.schedule' : event}`),
+    ])
+      .filter((seam) => !reached.has(seam))
+      // Only a refused mail leads there, and no customer of ours is refused.
+      .filter((seam) => !/notifications?[.-]failed/.test(seam))
+  );
+}
+
+/** One cell for each point, the services in turn. */
+function sampleOf(cells: readonly Cell[]): Cell[] {
+  const points = [...new Set(cells.map(({ point }) => point))];
+  return points.flatMap((point, i) => {
+    const some = cells.filter((cell) => cell.point === point);
+    return some.find(({ service }) => service === SERVICES[i % SERVICES.length]) ?? some[0]!;
+  });
+}
+
+/**
+ * Has stock released now and again, which takes an order that passes its deadline while its reservation is not yet heard
+ * of: rare by itself.
+ */
+class Releases {
+  #until = 0;
+  constructor(private readonly scene: Scene) {}
+
+  async provoke(): Promise<void> {
+    if (Date.now() < this.#until) return;
+    this.#until = Date.now() + 8000;
+    const jsm = await this.scene.jsm();
+    await jsm.consumers.pause('SAGA', 'order_inventory-reserved', new Date(Date.now() + 5000));
+  }
+}
+
+async function crash(scene: Scene, cell: Cell, nth: number, releases: Releases): Promise<void> {
+  const child = scene.platform.services.get(cell.service)!;
+  await child.stop();
+  const { deaths } = child;
+  // What waited for it may kill it before it is ready.
+  await child.start({ CRASH_AT: `${cell.point}:${cell.of}:${nth}` });
+  const deadline = Date.now() + REACHED_WITHIN_MS;
+  while (child.deaths === deaths && Date.now() < deadline) {
+    if (cell.of.includes('released')) await releases.provoke();
+    await delay(20);
+  }
+  if (child.deaths === deaths) return;
+  scene.kills.services++;
+  const died = performance.now();
+  await child.ready();
+  cell.recoveriesMs.push(Math.round(performance.now() - died));
+}

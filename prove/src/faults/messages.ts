@@ -1,0 +1,176 @@
+import { durables } from '@pavane/contracts';
+import type { Wish } from '../clients.js';
+import type { Scene } from '../scene.js';
+import { randomOf } from '../random.js';
+import { type Copy, publish, saidOf, shuffled, Tap, underNewId } from './copies.js';
+import { KINDS_OF_DAMAGE, spoilt } from './damage.js';
+import type { Fault } from './fault.js';
+
+const MOST_COPIES = 5;
+const JUNK_ROUNDS = 8;
+/** Fires while the fault is on, so that timers are copied, late and raced like any other event. */
+const orderDeadline = '8s';
+
+/** What can happen to messages on their way: said again, said late, said out of order. */
+export const messages: readonly Fault[] = [
+  {
+    name: 'duplicates',
+    about: 'every event is published one to five more times, half of them under a message id the stream does not know',
+    quick: true,
+    stage: () => ({ settings: { orderDeadline }, perSecond: 10 }),
+    async run(scene) {
+      const tap = await Tap.on(scene);
+      let stored = 0;
+      let recognised = 0;
+      for (let i = 0; i < 50; i++) {
+        await scene.lasts(200);
+        const again = tap.take().flatMap((copy) => repeated(copy, scene));
+        const counts = await publish(scene, shuffled(again, scene.random));
+        stored += counts.stored;
+        recognised += counts.recognised;
+      }
+      tap.close();
+      if (Math.min(stored, recognised) < 100)
+        scene.violations.push(`only ${stored} copies were stored, and ${recognised} recognised as such`);
+    },
+  },
+  {
+    name: 'duplicates-after-window',
+    about: 'every event is published again under its own message id, when the duplicate window has passed',
+    stage: () => ({ settings: { orderDeadline } }),
+    async run(scene) {
+      const jsm = await scene.jsm();
+      for (const stream of ['SAGA', 'TIMERS']) await jsm.streams.update(stream, { duplicate_window: 500e6 });
+      const tap = await Tap.on(scene);
+      await scene.lasts(6000);
+      for (let i = 0; i < 3; i++) {
+        const old = [...tap.said];
+        await scene.lasts(2000);
+        expectStored(scene, old, await publish(scene, old));
+      }
+      tap.close();
+      await scene.platform.provision();
+    },
+  },
+  {
+    name: 'duplicates-after-restart',
+    about:
+      'nats-server is restarted, which forgets the message ids of what was consumed; then every event is published again',
+    stage: () => ({ perSecond: 0 }),
+    async run(scene) {
+      const tap = await Tap.on(scene);
+      for (let i = 0; i < 2; i++) {
+        // What still lies in the stream when the server starts is remembered.
+        scene.clients.send(100);
+        await scene.rests();
+        const old = [...tap.said];
+        await scene.platform.nats.restart();
+        scene.clients.send(40);
+        await scene.accepted(20);
+        expectStored(scene, old, await publish(scene, old));
+      }
+      tap.close();
+    },
+  },
+  {
+    name: 'shuffled',
+    about: 'single steps of the saga are held back and let go in any order, while old events are said again late',
+    stage: () => ({ settings: { orderDeadline: '4s' } }),
+    async run(scene) {
+      const tap = await Tap.on(scene);
+      let waited = 0;
+      for (let i = 0; i < 6; i++) {
+        const held = durables.filter(() => scene.random.int(0, 1) === 1);
+        for (const one of held) await hold(scene, one);
+        await scene.lasts(scene.random.int(500, 2000));
+        const late = shuffled(tap.said, scene.random).slice(0, 200);
+        await publish(
+          scene,
+          late.map((copy) => underNewId(copy, scene.random)),
+        );
+        for (const one of shuffled(held, scene.random)) {
+          waited += await release(scene, one);
+          await scene.lasts(scene.random.int(0, 150));
+        }
+      }
+      tap.close();
+      if (waited < 200) scene.violations.push(`only ${waited} messages were held back`);
+    },
+  },
+  {
+    name: 'junk',
+    about: `spoilt copies of events between innocent orders: ${KINDS_OF_DAMAGE.join(', ')}`,
+    async run(scene) {
+      const tap = await Tap.on(scene);
+      for (let i = 0; i < JUNK_ROUNDS; i++) {
+        await scene.accepted(20);
+        const heard = tap.said.filter(({ subject }) => !subject.startsWith('timers.'));
+        const junk = KINDS_OF_DAMAGE.map((kind) => spoilt(kind, scene.random.pick(heard), scene.random));
+        const copies = junk.map(({ copy }) => copy);
+        tap.ignore(copies);
+        await publish(scene, copies);
+        for (const durable of junk.flatMap(({ heardBy }) => heardBy))
+          scene.deadLetters[durable] = (scene.deadLetters[durable] ?? 0) + 1;
+      }
+      tap.close();
+    },
+  },
+  {
+    name: 'killer',
+    about: 'a message that kills payment whenever it is started on it, beside innocent ones',
+    stage: ({ seed }) => ({
+      options: { injectable: true },
+      settings: { env: { payment: { KILL_ON: deadlyOf(seed) } } },
+      // Payment is hardly there for most of a minute: nothing that it would have to give back by then.
+      wishes: ['card_ok', 'card_flaky', 'card_declined'].map(cup),
+      perSecond: 5,
+    }),
+    async run(scene) {
+      const durable = 'payment_orders-created';
+      // What a dead process held comes back sooner than it would, or this would take minutes.
+      const jsm = await scene.jsm();
+      await jsm.consumers.update('SAGA', durable, { ack_wait: 2e9 });
+      const tap = await Tap.on(scene);
+      await scene.accepted(10);
+      const example = tap.said.find(({ subject }) => subject.startsWith('orders.created.'))!;
+      const deadly = scene.platform.settings.env.payment!['KILL_ON']!;
+      await publish(scene, [saidOf(example, deadly, scene.random)]);
+      scene.deadLetters[durable] = 1;
+      await scene.until('its dead letter', async () => (await jsm.streams.info('DLQ')).state.messages > 0, 120_000);
+      tap.close();
+      const payment = scene.platform.services.get('payment')!;
+      scene.kills.services += payment.deaths;
+      if (payment.deaths < 8) scene.violations.push(`payment died of it only ${payment.deaths} times`);
+      await payment.ready();
+      await scene.platform.provision();
+    },
+  },
+];
+
+const cup = (paymentMethod: string): Wish => ({ items: [{ sku: 'CUP', quantity: 1 }], paymentMethod });
+const deadlyOf = (seed: number): string => randomOf(seed, 'killer').uuid();
+
+/** One to five copies of an event, each by even chance under its own message id or under another. */
+function repeated(copy: Copy, { random }: Scene): Copy[] {
+  return Array.from({ length: random.int(1, MOST_COPIES) }, () => random.pick([copy, underNewId(copy, random)]));
+}
+
+/** Most of what was republished must have been taken for new, or nothing was shown. */
+function expectStored(scene: Scene, copies: readonly Copy[], { stored }: { stored: number }): void {
+  if (stored < copies.length / 2) scene.violations.push(`of ${copies.length} copies only ${stored} were stored`);
+}
+
+const FOR_LONG_MS = 3_600_000;
+type Step = (typeof durables)[number];
+
+async function hold(scene: Scene, { stream, durable }: Step): Promise<void> {
+  await (await scene.jsm()).consumers.pause(stream, durable, new Date(Date.now() + FOR_LONG_MS));
+}
+
+/** Resolves to how many messages had been held back. */
+async function release(scene: Scene, { stream, durable }: Step): Promise<number> {
+  const { consumers } = await scene.jsm();
+  const { num_pending } = await consumers.info(stream, durable);
+  await consumers.resume(stream, durable);
+  return num_pending;
+}

@@ -1,0 +1,81 @@
+import { jetstream } from '@nats-io/jetstream';
+import type { Service } from '@pavane/contracts';
+import type { Scene } from '../scene.js';
+import type { Fault } from './fault.js';
+
+/** After the death of one service every order accepted before has ended so soon. */
+const ENDS_WITHIN_MS = 10_000;
+
+/** The crashes that divide an effect from what remembers it, one for each service. */
+const DEATHS: readonly [Service, string][] = [
+  ['order', 'committed:place'],
+  ['payment', 'before-transaction:settle'],
+  ['inventory', 'before-transaction:payments.completed'],
+  ['inventory', 'before-transaction:orders.confirmed'],
+  ['notification', 'before-transaction:record'],
+];
+
+/** Deaths at chosen seams, each looked at alone. */
+export const seams: readonly Fault[] = [
+  {
+    name: 'seam-sigkill',
+    about:
+      'SIGKILL of one service after the other where an effect is not yet remembered; all must have ended within 10 s',
+    stage: () => ({ options: { injectable: true } }),
+    async run(scene) {
+      for (const [service, seam] of DEATHS) {
+        await die(scene, service, seam);
+        const died = performance.now();
+        const before = [...scene.clients.accepted];
+        await scene.platform.services.get(service)!.ready();
+        const ended = await scene
+          .until('the orders accepted before it have ended', () => haveEnded(scene, before))
+          .then(() => true)
+          .catch(() => false);
+        const took = performance.now() - died;
+        if (!ended || took > ENDS_WITHIN_MS)
+          scene.violations.push(
+            `${service} died at ${seam}, and orders accepted before had ${ended ? 'ended only' : 'not ended'} after ${(took / 1000).toFixed(1)} s`,
+          );
+      }
+    },
+  },
+  {
+    name: 'dead-letter-sigkill',
+    about: 'SIGKILL of inventory between a dead letter and the end of its message',
+    quick: true,
+    stage: () => ({ options: { injectable: true } }),
+    async run(scene) {
+      const durable = 'inventory_payments-completed';
+      // The other listener of this subject refuses it as well.
+      scene.deadLetters['order_payments-completed'] = 1;
+      const { deaths } = scene.platform.services.get('inventory')!;
+      await scene.platform.services.get('inventory')!.stop();
+      const junk = `payments.completed.${scene.random.uuid()}`;
+      await jetstream(await scene.nc()).publish(junk, 'not an event');
+      scene.deadLetters[durable] = 1;
+      scene.kills.services++;
+      await scene.platform.services.get('inventory')!.start({ CRASH_AT: `copied:${durable}:1` });
+      await scene.until('inventory died of it', () => scene.platform.services.get('inventory')!.deaths > deaths);
+      await scene.platform.services.get('inventory')!.ready();
+    },
+  },
+];
+
+async function die(scene: Scene, service: Service, seam: string): Promise<void> {
+  const child = scene.platform.services.get(service)!;
+  await child.stop();
+  const { deaths } = child;
+  scene.kills.services++;
+  await child.start({ CRASH_AT: `${seam}:5` });
+  await scene.until(`${service} died at ${seam}`, () => child.deaths > deaths);
+}
+
+async function haveEnded(scene: Scene, orderIds: readonly string[]): Promise<boolean> {
+  const [row] = await scene.sql<{ n: number }>(
+    'order',
+    `SELECT count(*)::int AS n FROM orders WHERE status = 'pending' AND id = ANY ($1::uuid[])`,
+    [orderIds],
+  );
+  return row!.n === 0;
+}

@@ -1,0 +1,21 @@
+import type { Type } from '@nestjs/common';
+import { type Message, Participant, type ParticipantOptions } from '@pavane/outbox';
+import { tampering } from './replace.js';
+
+type Options = {
+  -readonly [K in keyof ParticipantOptions<unknown, Message, { type: string }>]: ParticipantOptions<
+    unknown,
+    Message,
+    { type: string }
+  >[K];
+};
+
+/** The module of a service whose participant was tampered with: its `handle`, or what it was made of. */
+export const tamperingWithParticipant = (
+  module: Type,
+  tamper: (participant: Participant, options: Options) => void,
+): Type =>
+  tampering(module, Participant, (participant) =>
+    // A saboteur reaches into what is private.
+    tamper(participant, (participant as unknown as { options: Options }).options),
+  );
