@@ -18,6 +18,9 @@ import type { Order, OrderFact, OrderMessage } from './order.js';
 @ApiTags('orders')
 @Controller()
 export class OrderHttpController {
+  /** Orders that are being placed, by their key. */
+  private readonly placing = new Map<string, Promise<Order>>();
+
   constructor(
     private readonly orders: Participant<Order, OrderMessage, OrderFact>,
     private readonly relay: Relay,
@@ -50,20 +53,26 @@ export class OrderHttpController {
       throw orderProblem('outbox-stalled', { retryAfter: 30 });
     const total = await this.catalogue.total(body.items);
     const deadlineAt = new Date(Date.now() + this.config.ORDER_DEADLINE);
-    const orderId = uuidv7();
+    const data = { ...body, total, deadlineAt, idempotencyKey, fingerprint };
     try {
-      await this.orders.handle({
-        type: 'place',
-        orderId,
-        data: { ...body, total, deadlineAt, idempotencyKey, fingerprint },
-      });
+      await this.once(idempotencyKey, () => this.orders.handle({ type: 'place', orderId: uuidv7(), data }));
     } catch (error) {
-      // Somebody else placed an order under this key meanwhile: theirs is the order.
+      // Another instance placed an order under this key in the same moment: theirs is the order.
       const other = await this.views.byKey(idempotencyKey, fingerprint);
       if (other) return other;
       throw error;
     }
-    return this.views.byId(orderId);
+    return (await this.views.byKey(idempotencyKey, fingerprint))!;
+  }
+
+  /** The next try of an impatient customer waits for the one before, rather than get in its way. */
+  private once(key: string, place: () => Promise<Order>): Promise<Order> {
+    let placing = this.placing.get(key);
+    if (!placing) {
+      placing = place().finally(() => this.placing.delete(key));
+      this.placing.set(key, placing);
+    }
+    return placing;
   }
 
   @Get('orders/:id')

@@ -115,16 +115,24 @@ describe('an order', () => {
     ]);
   });
 
-  it('is not placed under a key that another order has, and those beside it are', async () => {
+  it('that is placed again under its key is itself, and those beside it are placed in one transaction', async () => {
     const orders = participant();
-    const handled = await Promise.allSettled([
-      orders.handle(placing(uuidv7(), 'key')),
-      orders.handle(placing(uuidv7(), 'key')),
-      orders.handle(placing(uuidv7(), 'another key')),
-    ]);
-    expect(handled).toMatchObject([{ status: 'fulfilled' }, { reason: { code: '23505' } }, { status: 'fulfilled' }]);
-    const { rows } = await pool.query('SELECT idempotency_key FROM orders ORDER BY 1');
-    expect(rows).toEqual([{ idempotency_key: 'another key' }, { idempotency_key: 'key' }]);
+    const first = await orders.handle(placing(uuidv7(), 'key'));
+    const handled = await Promise.all(
+      ['a', 'b', 'key', 'c', 'key'].map((key) => orders.handle(placing(uuidv7(), key))),
+    );
+    expect([handled[2]!.id, handled[4]!.id]).toEqual([first.id, first.id]);
+    const { rows } = await pool.query(`SELECT xmin FROM orders WHERE idempotency_key IN ('b', 'c')`);
+    expect(rows).toEqual([rows[0], rows[0]]);
+  });
+
+  it('that two instances place under one key at once is placed once', async () => {
+    const keys = Array.from({ length: 20 }, (_, i) => `key ${i}`);
+    await Promise.allSettled(
+      [participant(), participant()].flatMap((orders) => keys.map((key) => orders.handle(placing(uuidv7(), key)))),
+    );
+    const { rows } = await pool.query('SELECT idempotency_key FROM orders');
+    expect(rows.map((row) => row.idempotency_key).toSorted()).toEqual(keys.toSorted());
   });
 
   it('that everybody wants to end at once ends once', async () => {

@@ -24,6 +24,19 @@ type Row = {
     currency: string;
   };
 
+const SELECT = `SELECT id, version, status, reason, noted, customer_id AS "customerId", email, items, amount, currency,
+  payment_method AS "paymentMethod", deadline_at AS "deadlineAt", idempotency_key AS "idempotencyKey", fingerprint FROM orders`;
+
+const orderOf = ({ id, version, status, reason, noted, amount, currency, ...placed }: Row): Order => ({
+  id,
+  version,
+  status,
+  noted,
+  entries: [],
+  placed: { ...placed, total: { amount, currency } },
+  ...(reason && { reason }),
+});
+
 /** How long past its deadline an order waits for the timer. */
 const TIMER_GRACE_MS = 2000;
 /** How long after an ending its echoes may take before it is said again; the wait doubles each time. */
@@ -75,27 +88,22 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
     return rows.map(({ id }) => id);
   }
 
-  async load(tx: Tx, ids: readonly string[]): Promise<Map<string, Order>> {
-    const { rows } = await tx.query<Row>(
-      `SELECT id, version, status, reason, noted, customer_id AS "customerId", email, items, amount, currency, payment_method AS "paymentMethod",
-         deadline_at AS "deadlineAt", idempotency_key AS "idempotencyKey", fingerprint
-       FROM orders WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE`,
-      [ids],
-    );
-    return new Map(
-      rows.map(({ id, version, status, reason, noted, amount, currency, ...placed }) => [
-        id,
-        {
-          id,
-          version,
-          status,
-          noted,
-          entries: [],
-          placed: { ...placed, total: { amount, currency } },
-          ...(reason && { reason }),
-        },
-      ]),
-    );
+  /** Who is to be placed under a key that another order has is that order. */
+  async load(tx: Tx, ids: readonly string[], messages: readonly OrderMessage[] = []): Promise<Map<string, Order>> {
+    const { rows } = await tx.query<Row>(`${SELECT} WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE`, [ids]);
+    const orders = new Map(rows.map((row) => [row.id, orderOf(row)]));
+    const placing = messages.filter((message) => message.type === 'place');
+    if (placing.length === 0) return orders;
+    // Looked up here, because a clash of keys would undo the whole set, again and again when customers are impatient.
+    const taken = await tx.query<Row>(`${SELECT} WHERE idempotency_key = ANY ($1)`, [
+      placing.map(({ data }) => data.idempotencyKey),
+    ]);
+    const byKey = new Map(taken.rows.map((row) => [row.idempotencyKey, orderOf(row)]));
+    for (const { orderId, data } of placing) {
+      const holder = byKey.get(data.idempotencyKey);
+      if (holder) orders.set(orderId, holder);
+    }
+    return orders;
   }
 
   async save(tx: Tx, changes: readonly Change<Order, OrderFact>[]): Promise<void> {
