@@ -1,5 +1,5 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
-import { headers as newHeaders } from '@nats-io/transport-node';
+import { headers as newHeaders, type NatsConnection } from '@nats-io/transport-node';
 import { ceType, durables, type EventType, sourceOf, subjectOf } from '@pavane/contracts';
 import { toHeaders } from '@pavane/jetstream';
 import { v7 as uuidv7 } from 'uuid';
@@ -20,11 +20,20 @@ export interface DeadLetter {
   data: string;
 }
 
+export interface GivenBack {
+  durable: string;
+  /** Of the message, in its stream. */
+  sequence: number;
+}
+
 const FOR_LONG = 3_600_000;
 
 /** The broker as somebody with full rights sees it: publishes anything, holds back single steps of the saga. */
 export class Broker {
-  constructor(private readonly manager: () => Promise<JetStreamManager>) {}
+  constructor(
+    private readonly connection: () => Promise<NatsConnection>,
+    private readonly manager: () => Promise<JetStreamManager>,
+  ) {}
 
   async publish({ subject, headers, data, msgId }: RawMessage): Promise<{ seq: number; duplicate: boolean }> {
     const js = (await this.manager()).jetstream();
@@ -66,15 +75,24 @@ export class Broker {
     return (await (await this.manager()).consumers.info(streamOf(durable), durable)).num_pending;
   }
 
-  /** Of every durable: messages out for handling now, and deliveries made so far, repetitions included. */
-  async deliveries(): Promise<Map<string, { unacked: number; made: number }>> {
-    const jsm = await this.manager();
-    const found = new Map<string, { unacked: number; made: number }>();
-    for (const { stream, durable } of durables) {
-      const { num_ack_pending, delivered } = await jsm.consumers.info(stream, durable);
-      found.set(durable, { unacked: num_ack_pending, made: delivered.consumer_seq });
-    }
-    return found;
+  /** How many deliveries were made to a durable so far, repetitions included. */
+  async deliveries(durable: string): Promise<number> {
+    const { delivered } = await (await this.manager()).consumers.info(streamOf(durable), durable);
+    return delivered.consumer_seq;
+  }
+
+  /** Fills up with every message that a service gives back unfinished from now on. */
+  async givenBack(): Promise<GivenBack[]> {
+    const nc = await this.connection();
+    const givenBack: GivenBack[] = [];
+    nc.subscribe('$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED.>', {
+      callback: (_, message) => {
+        const { consumer, stream_seq } = message.json<{ consumer: string; stream_seq: number }>();
+        givenBack.push({ durable: consumer, sequence: stream_seq });
+      },
+    });
+    await nc.flush();
+    return givenBack;
   }
 
   async stored(stream: string): Promise<{ messages: number }> {

@@ -41,7 +41,10 @@ export class Platform implements AsyncDisposable {
     readonly deaths: readonly string[],
   ) {
     this.http = new HttpClient(local.addresses.http.order);
-    this.broker = new Broker(() => this.jsm());
+    this.broker = new Broker(
+      () => this.nc(),
+      () => this.jsm(),
+    );
   }
 
   static async start(options: PlatformOptions = {}): Promise<Platform> {
