@@ -7,6 +7,8 @@ import { run } from './run.js';
 export interface PostgresBinaries {
   postgres: string;
   initdb: string;
+  /** Where an initialised data directory without a password is kept to be copied. */
+  template: string;
   /** The account to run as: PostgreSQL refuses to run as root, so root lends it `nobody`. */
   identity?: { uid: number; gid: number };
 }
@@ -22,11 +24,11 @@ export async function postgresBinaries(): Promise<PostgresBinaries> {
   if (process.getuid?.() !== 0) {
     const usable = linksOf(native).every(({ target }) => existsSync(join(dirname(native), target)));
     const home = usable ? native : await copy(native, join(cacheDir(), `postgresql-${version}-${process.arch}`));
-    return within(home);
+    return { ...within(home), template: join(cacheDir(), `postgresql-${version}-${process.arch}-template`) };
   }
   // /var/tmp, because the clone and root's home may be closed to other users.
   const home = await copy(native, join('/var/tmp', `pavane-postgresql-${version}`));
-  return { ...within(home), identity: await nobody() };
+  return { ...within(home), template: `${home}-template`, identity: await nobody() };
 }
 
 function installed(): { native: string; version: string } {
@@ -47,7 +49,7 @@ function installed(): { native: string; version: string } {
   return { native: join(root, 'native'), version };
 }
 
-function within(home: string): PostgresBinaries {
+function within(home: string): Pick<PostgresBinaries, 'postgres' | 'initdb'> {
   const suffix = process.platform === 'win32' ? '.exe' : '';
   return { postgres: join(home, 'bin', `postgres${suffix}`), initdb: join(home, 'bin', `initdb${suffix}`) };
 }
@@ -59,10 +61,15 @@ async function copy(native: string, target: string): Promise<string> {
       for (const { source, target: link } of linksOf(native)) hydrate(draft, source, link);
       openToRead(draft);
     });
-  const { uid, mode } = lstatSync(target);
-  if (uid !== process.getuid?.() || (mode & 0o022) !== 0)
-    throw new Error(`${target} could be changed by another user. Remove it: it is made again when needed.`);
-  return target;
+  return requireOwn(target);
+}
+
+/** The directory itself; throws when others could have put something into it. */
+export function requireOwn(dir: string): string {
+  const { uid, mode } = lstatSync(dir);
+  if (process.getuid && (uid !== process.getuid() || (mode & 0o022) !== 0))
+    throw new Error(`${dir} could be changed by another user. Remove it: it is made again when needed.`);
+  return dir;
 }
 
 /** The links that npm cannot carry; the package makes them in an install script, which may have been refused. */

@@ -1,13 +1,13 @@
-import { chownSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, escapeIdentifier, type QueryResult } from 'pg';
 import { messageOf } from './errors.js';
 import { freePort, isFree, PortBusy } from './ports.js';
 import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.js';
+import { environment, initialise } from './postgres-cluster.js';
 import { persistentDir, temporaryDir } from './postgres-dir.js';
 import { awaitNoOwner } from './processes.js';
-import { runAs } from './run.js';
 import { ServerFailed, ServerProcess } from './server-process.js';
 
 export interface PostgresOptions {
@@ -122,7 +122,8 @@ class LocalPostgres implements PostgresServer {
     if (owner !== undefined)
       throw new ServerFailed(`PostgreSQL ${owner} already runs on ${this.dir}. Stop it, or choose another directory.`);
     if (!(await isFree(this.port))) throw new PortBusy('PostgreSQL', this.port);
-    if (!existsSync(join(this.data, 'PG_VERSION'))) await this.initialise();
+    if (!existsSync(join(this.data, 'PG_VERSION')))
+      await initialise(this.binaries, this.data, { password: this.options.password, synced: !this.disposable });
     // Nobody runs on this data; the id in a file left by a kill may belong to an unrelated process by now, and
     // PostgreSQL would refuse to start for as long as that one lives.
     rmSync(pidFile, { force: true });
@@ -203,25 +204,6 @@ class LocalPostgres implements PostgresServer {
     });
   }
 
-  private async initialise(): Promise<void> {
-    const { identity, initdb } = this.binaries;
-    const { password } = this.options;
-    const args = ['-D', this.data, '-U', 'postgres', '-E', 'UTF8', '--locale=C'];
-    if (this.disposable) args.push('--no-sync');
-    const passwordFile = join(this.dir, 'password');
-    if (password === undefined) args.push('-A', 'trust');
-    else {
-      writeFileSync(passwordFile, password, { mode: 0o600 });
-      if (identity) chownSync(passwordFile, identity.uid, identity.gid);
-      args.push('-A', 'scram-sha-256', '--pwfile', passwordFile);
-    }
-    try {
-      await runAs(identity, initdb, args, environment());
-    } finally {
-      rmSync(passwordFile, { force: true });
-    }
-  }
-
   private async query(text: string, values: unknown[] = []): Promise<QueryResult> {
     const client = new Client({ connectionString: this.url(), connectionTimeoutMillis: 5_000 });
     client.on('error', () => undefined); // a server that ends meanwhile is reported by the query itself
@@ -232,10 +214,4 @@ class LocalPostgres implements PostgresServer {
       await client.end();
     }
   }
-}
-
-/** Without the PG* variables of the user's shell, which mean other servers. */
-function environment(): NodeJS.ProcessEnv {
-  const { PATH, SystemRoot } = process.env;
-  return { PATH, LC_ALL: 'C', ...(SystemRoot !== undefined && { SystemRoot }) };
 }
