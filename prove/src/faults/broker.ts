@@ -59,18 +59,26 @@ export const broker: readonly Fault[] = [
         broker: (options) =>
           startNats({ ...options, config: 'max_payload: 65536\nmax_pending: 65536\nwrite_deadline: "1s"\n' }),
       },
-      perSecond: 60,
     }),
     async run(scene) {
+      const nc = await scene.nc();
       for (const service of SERVICES) {
         const child = scene.platform.services.get(service)!;
+        const inbox = await inboxOf(scene, service);
+        const before = await slowConsumers(scene);
         child.signal('SIGSTOP');
-        await scene.lasts(3000);
-        child.signal('SIGCONT');
+        try {
+          // Pulls alone would not do: a frozen service is only sent what it had asked for.
+          await scene.until(`nats-server cuts ${service} off`, async () => {
+            for (let i = 0; i < 32; i++) nc.publish(inbox, new Uint8Array(32_768));
+            await nc.flush();
+            return (await slowConsumers(scene)) > before;
+          });
+        } finally {
+          child.signal('SIGCONT');
+        }
+        await scene.accepted(20);
       }
-      const { ports } = scene.platform.settings;
-      const varz = (await (await fetch(`http://127.0.0.1:${ports.monitor}/varz`)).json()) as { slow_consumers: number };
-      if (varz.slow_consumers === 0) scene.violations.push('nats-server cut nobody off: the fault did not bite');
     },
   },
   {
@@ -126,4 +134,28 @@ async function heldBack(scene: Scene): Promise<number> {
 /** What `npm run topology -- apply --no-audit --force` does. */
 async function detachAudit(scene: Scene): Promise<void> {
   await apply(await scene.nc(), topology({ audit: false }), { force: true });
+}
+
+/** How many clients nats-server has cut off because they did not read. */
+async function slowConsumers(scene: Scene): Promise<number> {
+  return (await monitor<{ slow_consumers: number }>(scene, 'varz')).slow_consumers;
+}
+
+/** A subject on which a service hears answers to its requests. */
+async function inboxOf(scene: Scene, service: string): Promise<string> {
+  const { connections } = await monitor<{ connections: { name?: string; subscriptions_list?: string[] }[] }>(
+    scene,
+    'connz?subs=1',
+  );
+  const heard = connections.flatMap(({ name, subscriptions_list }) =>
+    name === service ? (subscriptions_list ?? []) : [],
+  );
+  const inbox = heard.find((subject) => /^_INBOX.*\*$/.test(subject));
+  if (!inbox) throw new Error(`${service} hears no inbox`);
+  return inbox.replace('*', 'nobody');
+}
+
+async function monitor<T>(scene: Scene, page: string): Promise<T> {
+  const response = await fetch(`http://127.0.0.1:${scene.platform.settings.ports.monitor}/${page}`);
+  return (await response.json()) as T;
 }
