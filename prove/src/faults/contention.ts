@@ -1,3 +1,4 @@
+import type { Scene } from '../scene.js';
 import type { Fault } from './fault.js';
 
 const BUYERS = 1000;
@@ -15,22 +16,27 @@ export const contention: readonly Fault[] = [
     async run(scene) {
       for (let i = 0; i < BUYERS; i++)
         scene.clients.ask({ items: [{ sku: 'RECORD', quantity: 1 }], paymentMethod: 'card_ok' });
-      for (const service of ['inventory', 'payment', 'inventory'] as const) {
-        await scene.accepted(BUYERS / 5);
+      for (const [i, service] of (['inventory', 'payment', 'inventory'] as const).entries()) {
+        const some = ((i + 1) * BUYERS) / 5;
+        await scene.until(`${some} orders ended`, async () => (await ended(scene)) >= some, 60_000);
         scene.kill(service);
         await scene.platform.services.get(service)!.ready();
       }
       await scene.clients.settled();
       await scene.rests(120_000);
       const [sold] = await scene.sql<{ sold: number }>('inventory', `SELECT sold FROM stock WHERE sku = 'RECORD'`);
-      const [confirmed] = await scene.sql<{ n: number }>(
-        'order',
-        `SELECT count(*)::int AS n FROM orders WHERE status = 'confirmed'`,
-      );
-      if (sold!.sold !== PIECES || confirmed!.n !== PIECES)
-        scene.violations.push(
-          `${PIECES} pieces were there, ${sold!.sold} were sold and ${confirmed!.n} orders confirmed`,
-        );
+      const confirmed = await ended(scene, ['confirmed']);
+      if (sold!.sold !== PIECES || confirmed !== PIECES)
+        scene.violations.push(`${PIECES} pieces were there, ${sold!.sold} were sold and ${confirmed} orders confirmed`);
     },
   },
 ];
+
+async function ended(scene: Scene, as: string[] = ['confirmed', 'cancelled']): Promise<number> {
+  const [row] = await scene.sql<{ n: number }>(
+    'order',
+    'SELECT count(*)::int AS n FROM orders WHERE status = ANY ($1)',
+    [as],
+  );
+  return row!.n;
+}

@@ -112,7 +112,8 @@ export class Child {
 /** Ends the child when this process is gone, however it went: the pipe closes after SIGKILL too, where no listener runs. */
 function endWithThisProcess(child: ChildProcess): void {
   if (process.platform === 'win32') return void process.once('exit', () => child.kill());
-  const watch = spawn('/bin/sh', ['-c', 'read -r _; kill -TERM "$1" 2>/dev/null', 'watch', `${child.pid}`], {
+  // Frozen, it would hear of it only when somebody thaws it.
+  const watch = spawn('/bin/sh', ['-c', 'read -r _; kill -TERM "$1"; kill -CONT "$1"', 'watch', `${child.pid}`], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
