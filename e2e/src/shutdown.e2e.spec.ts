@@ -7,7 +7,8 @@ import { HttpClient } from './harness/http.js';
 import { load } from './harness/load.js';
 import { Platform } from './harness/platform.js';
 
-jest.setTimeout(120_000);
+// Five services stopped and started again, one after the other, with customers in between.
+jest.setTimeout(300_000);
 
 /** How often the client looks who is ready, and how long a service that stops goes on serving: some looks long. */
 const LOOK_EVERY_MS = 50;
