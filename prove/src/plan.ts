@@ -30,7 +30,9 @@ export function planOf({ mode, only, onCell }: PlanOptions): Plan {
   const isSeam = only !== undefined && named.length === 0 && !matrixNamed;
   const matrix = crashMatrix({ ...MATRIX[mode], ...(isSeam && { only, sample: false }), onCell });
   const chosen = [
-    ...named.filter(({ quick }) => mode !== 'quick' || quick || only),
+    ...named.filter(
+      ({ when }) => only || mode === 'full' || when === 'quick' || (mode === 'normal' && when !== 'full'),
+    ),
     ...(matrixNamed || isSeam ? [matrix] : []),
   ];
   if (isSeam && !/^[a-z][\w.: -]*$/.test(only)) throw new UsageError(`nothing is called "${only}"`);

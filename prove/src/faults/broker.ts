@@ -24,7 +24,7 @@ export const broker: readonly Fault[] = [
   {
     name: 'nats-sigkill',
     about: 'SIGKILL of nats-server, three times',
-    quick: true,
+    when: 'quick',
     async run(scene) {
       for (let i = 0; i < 3; i++) {
         scene.kills.servers++;
@@ -45,6 +45,7 @@ export const broker: readonly Fault[] = [
   {
     name: 'nats-away',
     about: 'nats-server away for longer than the attempts of a message would last',
+    when: 'full',
     async run(scene) {
       await scene.platform.nats.stop();
       await scene.lasts(BEYOND_ATTEMPTS_MS);

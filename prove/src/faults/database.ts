@@ -10,7 +10,7 @@ export const database: readonly Fault[] = [
   {
     name: 'postgres-sigkill',
     about: 'SIGKILL of PostgreSQL, three times',
-    quick: true,
+    when: 'quick',
     async run(scene) {
       for (let i = 0; i < 3; i++) {
         scene.kills.servers++;
@@ -32,6 +32,7 @@ export const database: readonly Fault[] = [
   {
     name: 'postgres-away',
     about: 'PostgreSQL away for longer than the attempts of a message would last',
+    when: 'full',
     async run(scene) {
       await scene.platform.postgres.stop('SIGKILL');
       scene.kills.servers++;

@@ -24,8 +24,8 @@ export interface Fault {
   needs?: 'root';
   /** Why it cannot be had here, beyond what it needs: a tool that is not installed, a container that forbids mounting. */
   unmet?(): Promise<string | undefined>;
-  /** Whether `--quick` includes it. */
-  quick?: boolean;
+  /** Who plays it: every run; or, since it takes long, `--full` and `--only` alone. When not said, all but `--quick`. */
+  when?: 'quick' | 'full';
   /** Prepares what must be there before the platform starts: a proxy in between, another kind of broker. */
   stage?(about: StageOptions): Promise<Stage> | Stage;
   /**

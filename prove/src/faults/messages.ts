@@ -16,7 +16,7 @@ export const messages: readonly Fault[] = [
   {
     name: 'duplicates',
     about: 'every event is published one to five more times, half of them under a message id the stream does not know',
-    quick: true,
+    when: 'quick',
     stage: () => ({ settings: { orderDeadline }, perSecond: 10 }),
     async run(scene) {
       const tap = await Tap.on(scene);
@@ -56,6 +56,7 @@ export const messages: readonly Fault[] = [
     name: 'duplicates-after-restart',
     about:
       'nats-server is restarted, which forgets the message ids of what was consumed; then every event is published again',
+    when: 'full',
     stage: () => ({ perSecond: 0 }),
     async run(scene) {
       const tap = await Tap.on(scene);
@@ -118,6 +119,7 @@ export const messages: readonly Fault[] = [
   {
     name: 'killer',
     about: 'a message that kills payment whenever it is started on it, beside innocent ones',
+    when: 'full',
     stage: ({ seed }) => ({
       options: { injectable: true },
       settings: { env: { payment: { KILL_ON: deadlyOf(seed) } } },

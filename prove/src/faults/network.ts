@@ -20,6 +20,7 @@ export const network: readonly Fault[] = [
   throughProxies(['postgres'], {
     name: 'two-instances',
     about: 'two instances of every service, whose transactions overlap: 5 to 20 ms each way to PostgreSQL',
+    when: 'full',
     async run(scene, [proxy]) {
       const urls = [scene.platform.addresses.http.order];
       for (const service of SERVICES) {

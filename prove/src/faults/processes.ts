@@ -45,6 +45,7 @@ export const processes: readonly Fault[] = [
   {
     name: 'service-sigstop',
     about: 'SIGSTOP of each service for longer than ack_wait, while a second instance of it goes on',
+    when: 'full',
     async run(scene) {
       for (const service of SERVICES) {
         const frozen = scene.platform.services.get(service)!;
@@ -59,6 +60,7 @@ export const processes: readonly Fault[] = [
   {
     name: 'services-sigterm',
     about: 'SIGTERM of each service in turn, twice: a rolling update',
+    when: 'full',
     async run(scene) {
       for (const service of [...SERVICES, ...SERVICES]) {
         const child = scene.platform.services.get(service)!;

@@ -21,6 +21,7 @@ export const seams: readonly Fault[] = [
     name: 'seam-sigkill',
     about:
       'SIGKILL of one service after the other where an effect is not yet remembered; all must have ended within 10 s',
+    when: 'full',
     stage: () => ({ options: { injectable: true } }),
     async run(scene) {
       for (const [service, seam] of DEATHS) {
@@ -43,7 +44,7 @@ export const seams: readonly Fault[] = [
   {
     name: 'dead-letter-sigkill',
     about: 'SIGKILL of inventory between a dead letter and the end of its message',
-    quick: true,
+    when: 'quick',
     stage: () => ({ options: { injectable: true } }),
     async run(scene) {
       const durable = 'inventory_payments-completed';
