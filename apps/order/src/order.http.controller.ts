@@ -18,7 +18,7 @@ import type { Order, OrderFact, OrderMessage } from './order.js';
 @ApiTags('orders')
 @Controller()
 export class OrderHttpController {
-  /** Orders that are being placed, by their key. */
+  /** Orders being placed, by key: an impatient customer's next try joins the one before. */
   private readonly placing = new Map<string, Promise<Order>>();
 
   constructor(
@@ -54,25 +54,14 @@ export class OrderHttpController {
     const total = await this.catalogue.total(body.items);
     const deadlineAt = new Date(Date.now() + this.config.ORDER_DEADLINE);
     const data = { ...body, total, deadlineAt, idempotencyKey, fingerprint };
-    try {
-      await this.once(idempotencyKey, () => this.orders.handle({ type: 'place', orderId: uuidv7(), data }));
-    } catch (error) {
-      // Another instance placed an order under this key in the same moment: theirs is the order.
-      const other = await this.views.byKey(idempotencyKey, fingerprint);
-      if (other) return other;
-      throw error;
-    }
-    return (await this.views.byKey(idempotencyKey, fingerprint))!;
-  }
-
-  /** The next try of an impatient customer waits for the one before, rather than get in its way. */
-  private once(key: string, place: () => Promise<Order>): Promise<Order> {
-    let placing = this.placing.get(key);
-    if (!placing) {
-      placing = place().finally(() => this.placing.delete(key));
-      this.placing.set(key, placing);
-    }
-    return placing;
+    const place = () => this.orders.handle({ type: 'place', orderId: uuidv7(), data });
+    const placing = this.placing.get(idempotencyKey) ?? place().finally(() => this.placing.delete(idempotencyKey));
+    this.placing.set(idempotencyKey, placing);
+    const failure = await placing.then(() => undefined).catch((error: unknown) => error);
+    // Also after a failure: another instance may have placed an order under this key in the same moment.
+    const order = await this.views.byKey(idempotencyKey, fingerprint);
+    if (!order) throw failure;
+    return order;
   }
 
   @Get('orders/:id')
