@@ -72,10 +72,13 @@ describe('messages that wait behind a set when the database goes away', () => {
     const pool = await databases.pool();
     const store = new CounterStore();
     const participant = counters(pool, { store });
-    const waited = Promise.withResolvers<void>();
-    store.saving = () => waited.promise;
+    const [saving, waited] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    store.saving = () => {
+      saving.resolve();
+      return waited.promise;
+    };
     const first = participant.handle(add('a', 1));
-    await eventually(() => expect(store.sets).toHaveLength(1));
+    await saving.promise;
     const second = participant.handle(add('b', 1));
     store.saving = () => Promise.resolve();
     waited.reject(Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }));
