@@ -1,0 +1,135 @@
+import { main, UsageError } from '@pavane/tools';
+import { writePlot, writeResult } from './compare.js';
+import { printed } from './progress.js';
+import { benchSaga, describeSaga } from './saga/index.js';
+import type { ProfileName } from './saga/profiles.js';
+import { type VariantName, variants } from './saga/variants.js';
+import { benchTransport, describeTransport } from './transport/index.js';
+
+const ROUNDS = { saga: '3', transport: '3', compare: '7' };
+/** How long a measurement lasts; those of the transport need less, because a message is less than a saga. */
+const SECONDS = { saga: '10', transport: '4' };
+
+interface Texts {
+  rounds?: string | undefined;
+  seconds?: string | undefined;
+  orders?: string | undefined;
+  'in-flight': string;
+  profile: string;
+  only?: string | undefined;
+  growth?: string | undefined;
+  'no-peers'?: boolean | undefined;
+}
+
+const commands = {
+  async saga(texts: Texts) {
+    const report = await benchSaga(sagaOptions(texts, ROUNDS.saga));
+    return { text: describeSaga(report), report };
+  },
+
+  async transport(texts: Texts) {
+    const report = await benchTransport(transportOptions(texts, ROUNDS.transport));
+    return { text: describeTransport(report), report };
+  },
+
+  async compare(texts: Texts) {
+    const saga = await benchSaga(sagaOptions(texts, ROUNDS.compare));
+    // Now, and not at the end: a run that is cut off keeps what it has.
+    const files = [writeResult('saga', saga)];
+    const transport = await benchTransport(transportOptions(texts, ROUNDS.compare));
+    files.push(writeResult('transport', transport), writePlot(saga, transport));
+    const text = [describeSaga(saga), '', describeTransport(transport), '', ...files.map((file) => `  ${file}`)];
+    return { text: text.join('\n'), report: { saga, transport } };
+  },
+};
+
+await main({
+  usage: 'npm run bench -- saga | transport | compare [--rounds N] [--seconds N] [--json] …',
+  about: [
+    'saga       the whole saga, from POST /orders to the ending, beside a textbook and a floor',
+    'transport  events and requests of libs/jetstream alone, beside the bare client and its peers',
+    'compare    both with more rounds; kept in bench/results, and drawn in docs/performance.svg',
+    '',
+    'Load generator, services, broker and database all run on this machine; see bench/README.md.',
+  ].join('\n'),
+  options: {
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    orders: { type: 'string' },
+    'in-flight': { type: 'string', default: '256' },
+    profile: { type: 'string', default: 'both' },
+    only: { type: 'string' },
+    growth: { type: 'string' },
+    'no-peers': { type: 'boolean' },
+    json: { type: 'boolean' },
+  },
+  help: {
+    '--rounds N': `how often everything is measured, in turns (default ${ROUNDS.saga}, to compare ${ROUNDS.compare})`,
+    '--seconds N': `how long each measurement takes (default ${SECONDS.saga}, of the transport ${SECONDS.transport})`,
+    '--orders N': 'saga: ends a measurement of capacity after so many orders',
+    '--in-flight N': 'saga: orders that are on their way at a time while capacity is measured (default 256)',
+    '--profile NAME': 'saga: r1, one nats-server; r3, three, each message synced by all; both (the default)',
+    '--only NAMES': `saga: only these of ${variants.map(({ name }) => name).join(', ')}, with commas`,
+    '--growth N':
+      'saga: measures the product also with up to N stored orders and N / 5 that wait; 1000000 takes half an hour',
+    '--no-peers': 'transport: without the peers, which are installed else',
+    '--json': 'print one JSON object as the last line',
+  },
+  async run({ json, ...texts }, [what = '', ...rest]) {
+    if (rest.length > 0) throw new UsageError(`${rest.join(' ')} is too much`);
+    if (!Object.hasOwn(commands, what)) throw new UsageError(`say ${Object.keys(commands).join(', or ')}`);
+    const { text, report } = await commands[what as keyof typeof commands](texts);
+    console.log(text);
+    if (json) console.log(JSON.stringify(report));
+    return 0;
+  },
+});
+
+function sagaOptions(texts: Texts, rounds: string) {
+  const { orders, growth } = texts;
+  return {
+    rounds: whole('--rounds', texts.rounds ?? rounds),
+    seconds: positive('--seconds', texts.seconds ?? SECONDS.saga),
+    orders: orders === undefined ? undefined : whole('--orders', orders),
+    inFlight: whole('--in-flight', texts['in-flight']),
+    profiles: profilesOf(texts.profile),
+    variants: variantsOf(texts.only),
+    growth: growth === undefined ? undefined : whole('--growth', growth),
+    progress: printed,
+  };
+}
+
+function transportOptions(texts: Texts, rounds: string) {
+  return {
+    rounds: whole('--rounds', texts.rounds ?? rounds),
+    seconds: positive('--seconds', texts.seconds ?? SECONDS.transport),
+    peers: !texts['no-peers'],
+    progress: printed,
+  };
+}
+
+function positive(option: string, text: string): number {
+  const number = Number(text);
+  if (!(number > 0) || number === Infinity) throw new UsageError(`${option} ${text} is not a positive number`);
+  return number;
+}
+
+function whole(option: string, text: string): number {
+  const number = positive(option, text);
+  if (!Number.isSafeInteger(number)) throw new UsageError(`${option} ${text} is not a whole number`);
+  return number;
+}
+
+function profilesOf(text: string): ProfileName[] {
+  if (text === 'both') return ['r1', 'r3'];
+  if (text === 'r1' || text === 'r3') return [text];
+  throw new UsageError(`--profile ${text} is none of r1, r3 and both`);
+}
+
+function variantsOf(text: string | undefined): VariantName[] {
+  const known = variants.map(({ name }) => name);
+  const wanted = text?.split(',') ?? known;
+  const unknown = wanted.find((name) => !known.some((one) => one === name));
+  if (unknown !== undefined) throw new UsageError(`--only ${unknown} is none of ${known.join(', ')}`);
+  return known.filter((name) => wanted.includes(name));
+}

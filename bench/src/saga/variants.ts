@@ -1,0 +1,33 @@
+import { fileURLToPath } from 'node:url';
+import type { Service } from '@pavane/contracts';
+import { SERVICES } from '@pavane/tools';
+
+export type VariantName = 'ours' | 'textbook' | 'floor';
+
+/** One way to run the same saga on the same servers. */
+export interface Variant {
+  name: VariantName;
+  about: string;
+  /** Entry modules in place of the services' own. */
+  entries: Partial<Record<Service, string>>;
+  /** Services that are stopped before the first order, because another process does their work. */
+  idle: readonly Service[];
+}
+
+const module = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export const variants: readonly Variant[] = [
+  { name: 'ours', about: 'the product', entries: {}, idle: [] },
+  {
+    name: 'textbook',
+    about: 'the same services with a Prisma transaction and awaited publishes for each message',
+    entries: Object.fromEntries(SERVICES.map((service) => [service, module(`./textbook/${service}.js`)])),
+    idle: [],
+  },
+  {
+    name: 'floor',
+    about: 'one process without a framework that writes, publishes, charges and mails the same',
+    entries: { order: module('./floor/main.js') },
+    idle: ['payment', 'inventory', 'notification'],
+  },
+];
