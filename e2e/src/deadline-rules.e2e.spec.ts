@@ -6,7 +6,7 @@ jest.setTimeout(60_000);
 
 let platform: Platform;
 beforeAll(async () => {
-  platform = await Platform.start({ orderDeadline: '2s' });
+  platform = await Platform.start({ orderDeadline: '4s' });
 });
 afterAll(() => platform?.[Symbol.asyncDispose]());
 
