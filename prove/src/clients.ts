@@ -76,14 +76,17 @@ export class Clients {
     for (const wish of this.wishes) this.ask(wish);
   }
 
-  /** Customers keep coming, so many a second, until the function it returns is called. */
-  keepComing(perSecond: number): () => void {
+  /**
+   * Customers keep coming, so many a second, until the function it returns is called; but nobody comes while `atMost`
+   * wait for an answer.
+   */
+  keepComing(perSecond: number, atMost = Infinity): () => void {
     // Evenly, and by the clock: a late tick sends what it owes.
     const started = performance.now();
     let sent = 0;
     const timer = setInterval(() => {
       const due = Math.floor(((performance.now() - started) * perSecond) / 1000);
-      this.send(due - sent);
+      this.send(Math.min(due - sent, Math.max(0, atMost - this.unknown)));
       sent = due;
     }, 50);
     return () => clearInterval(timer);
