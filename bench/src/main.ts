@@ -1,6 +1,5 @@
-import { main, UsageError } from '@pavane/tools';
+import { main, printed, UsageError } from '@pavane/tools';
 import { writePlot, writeResult } from './compare.js';
-import { printed } from './progress.js';
 import { benchSaga, describeSaga } from './saga/index.js';
 import type { ProfileName } from './saga/profiles.js';
 import { type VariantName, variants } from './saga/variants.js';

@@ -1,3 +1,6 @@
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+
 /** The middle of some figures; of an even number of them, the mean of the two in the middle. */
 export function median(figures: readonly number[]): number {
   const sorted = figures.toSorted((a, b) => a - b);
@@ -29,13 +32,8 @@ export function medianInterval(figures: readonly number[], random: () => number)
   return [quantile(medians, 0.025), quantile(medians, 0.975)];
 }
 
-/** Chances that a seed repeats, from 0 (included) to 1 (excluded); good enough for resampling (mulberry32). */
+/** Chances that a seed repeats, from 0 (included) to 1 (excluded). */
 export function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const generator = xoroshiro128plus(seed);
+  return () => uniformFloat64(generator);
 }

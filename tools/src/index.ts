@@ -1,7 +1,8 @@
 export { main, UsageError } from './cli/command.js';
+export { printed } from './cli/progress.js';
 export { cancel, type Order, place, read } from './demo/client.js';
 export type { Child } from './local/child.js';
-export { LocalPlatform, type PlatformOptions } from './local/platform.js';
+export { LocalPlatform, type PlatformOptions, type Progress } from './local/platform.js';
 export { freePorts } from './local/ports.js';
 export { type Addresses, PORTS, type PortName, ROOT, SERVICES, type Settings } from './local/settings.js';
 export { type Audit, audit, type AuditOptions } from './verify/audit.js';

@@ -1,7 +1,6 @@
-import { audit } from '@pavane/tools';
+import { audit, type Progress } from '@pavane/tools';
 import { Client } from 'pg';
 import { cpuSecondsOf, cpuSecondsOfAll, rssMbOf } from '../machine.js';
-import type { Progress } from '../progress.js';
 import { quantile } from '../stats.js';
 import { Load } from './load.js';
 import type { Profile } from './profiles.js';

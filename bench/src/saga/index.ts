@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
+import type { Progress } from '@pavane/tools';
 import { describeMachine } from '../machine.js';
-import type { Progress } from '../progress.js';
 import { measureGrowth } from './growth.js';
 import { type Profile, type ProfileName, profiles } from './profiles.js';
 import { type SagaReport, summaryOf } from './report.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import type { Progress } from '@pavane/tools';
 import { describeMachine } from '../machine.js';
-import type { Progress } from '../progress.js';
 import { startBroker } from './broker.js';
 import { type Entry, OWN } from './entries.js';
 import { findPeers, type Skipped } from './peers.js';

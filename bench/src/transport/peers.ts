@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Progress } from '../progress.js';
+import type { Progress } from '@pavane/tools';
 import { missingProgram } from './broker.js';
 import { type Entry, PEERS, PEERS_DIR } from './entries.js';
 
