@@ -52,7 +52,7 @@ it('kill -9 of PostgreSQL during 200 orders loses nothing', async () => {
 
 it('what an order service had committed and not yet published when it died is published by the next', async () => {
   // A broker that answers nothing keeps everything in the outbox, for certain.
-  platform.nats.pause();
+  await platform.nats.pause();
   const orders = await Promise.all(Array.from({ length: 10 }, () => platform.place()));
   placed.push(...orders.map((order) => ({ order, ending: 'confirmed' as const })));
   await platform.service('order').stop('SIGKILL');

@@ -50,7 +50,7 @@ cluster { name: pavane, listen: "127.0.0.1:${routes[i]}", routes: [${routes.map(
         url: started.map(({ url }) => url).join(','),
         stop: (signal) => each((server) => server.stop(signal)),
         restart: (signal) => each((server) => server.restart(signal)),
-        pause: () => started.forEach((server) => server.pause()),
+        pause: () => each((server) => server.pause()),
         resume: () => started.forEach((server) => server.resume()),
       };
     },

@@ -114,7 +114,7 @@ describe('when the broker freezes', () => {
       },
     );
     await eventually(() => expect(service.health.check().ok).toBe(true));
-    broker.server.pause();
+    await broker.server.pause();
     await eventually(() => expect(service.health.check().broker).toBe('down'));
     broker.server.resume();
     await eventually(() => expect(service.health.check().ok).toBe(true));

@@ -100,7 +100,7 @@ describe('publishing may be tried again', () => {
   });
 
   it('when the broker dies before it answers', async () => {
-    broker.server.pause();
+    await broker.server.pause();
     const publishing = publisher.publish(message());
     publishing.catch(() => undefined);
     await broker.server.stop('SIGKILL');

@@ -68,7 +68,7 @@ describe('startNats', () => {
   it('answers nothing while paused and goes on when resumed', async () => {
     await using nats = await startNats();
     const nc = await connect({ servers: nats.url });
-    nats.pause();
+    await nats.pause();
     const unanswered = Symbol('unanswered');
     const round = nc.flush().then(() => 'answered');
     expect(await Promise.race([round, new Promise((done) => setTimeout(done, 200, unanswered))])).toBe(unanswered);
@@ -79,7 +79,7 @@ describe('startNats', () => {
 
   it('stops although it is paused', async () => {
     await using nats = await startNats();
-    nats.pause();
+    await nats.pause();
     await nats.stop();
     expect(nats.running).toBe(false);
   });

@@ -41,8 +41,8 @@ export interface NatsServer extends AsyncDisposable {
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Starts again on the same ports and directory; stops it first, by the signal, when it runs. */
   restart(signal?: NodeJS.Signals): Promise<void>;
-  /** Freezes the process: connections stay open and nothing is answered. */
-  pause(): void;
+  /** Freezes the process: connections stay open and, from when this resolves, nothing is answered. */
+  pause(): Promise<void>;
   resume(): void;
 }
 
@@ -139,12 +139,12 @@ class LocalNats implements NatsServer {
     await this.start();
   }
 
-  pause(): void {
-    this.process?.signal('SIGSTOP');
+  async pause(): Promise<void> {
+    await this.process?.pause();
   }
 
   resume(): void {
-    this.process?.signal('SIGCONT');
+    this.process?.resume();
   }
 
   discard(): void {

@@ -49,9 +49,6 @@ export interface PostgresServer extends AsyncDisposable {
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Starts again on the same port and data; stops it first, by the signal, when it runs. */
   restart(signal?: NodeJS.Signals): Promise<void>;
-  /** Freezes the server's main process: no new connection is answered. Open sessions go on. */
-  pause(): void;
-  resume(): void;
 }
 
 /** Starts PostgreSQL (initialising its directory when it is new) and resolves when it answers queries. */
@@ -174,14 +171,6 @@ class LocalPostgres implements PostgresServer {
   async restart(signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
     await this.stop(signal);
     await this.start();
-  }
-
-  pause(): void {
-    this.process?.signal('SIGSTOP');
-  }
-
-  resume(): void {
-    this.process?.signal('SIGCONT');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

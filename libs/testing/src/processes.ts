@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { codeOf } from './errors.js';
 
@@ -35,6 +35,38 @@ export async function awaitNoOwner(pidFile: string, argument: string, withinMs: 
     const owner = ownerOf(pidFile, argument);
     if (owner === undefined || performance.now() > deadline) return owner;
     await pause(50);
+  }
+}
+
+/**
+ * Resolves when a process that was sent SIGSTOP stands still, or is no more. The signal is on its way when `kill` returns: threads
+ * that run on other cores go on for a moment. Rejects when it is not so within `withinMs`.
+ */
+export async function awaitStopped(pid: number, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!statesOf(pid).every((state) => 'TZX'.includes(state))) {
+    if (performance.now() > deadline) throw new Error(`process ${pid} did not stop within ${withinMs} ms of SIGSTOP`);
+    await pause(5);
+  }
+}
+
+/** The states of all threads, as one letter each; of the process alone where there is no /proc. None for none. */
+function statesOf(pid: number): string[] {
+  if (process.platform !== 'linux') {
+    const { stdout } = spawnSync('ps', ['-p', String(pid), '-o', 'state='], { encoding: 'utf8' });
+    return stdout.trim() === '' ? [] : [stdout.trim().charAt(0)];
+  }
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+      // After the name, which may hold anything, in parentheses.
+      return stat.charAt(stat.lastIndexOf(')') + 2);
+    });
+  } catch (error) {
+    // A thread, or all, ended while they were being read.
+    if (isAlive(pid)) return ['?'];
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ESRCH') return [];
+    throw error;
   }
 }
 

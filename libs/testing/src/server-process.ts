@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { awaitStopped } from './processes.js';
 
 /** A server did not start, or died while starting. The message ends with the last lines of its log. */
 export class ServerFailed extends Error {
@@ -106,8 +107,15 @@ export class ServerProcess {
     clearTimeout(timer);
   }
 
-  signal(signal: NodeJS.Signals): void {
-    if (this.running) this.child.kill(signal);
+  /** Freezes the process; resolves when it stands still. */
+  async pause(): Promise<void> {
+    if (!this.running) return;
+    this.child.kill('SIGSTOP');
+    await awaitStopped(this.pid, STOP_WITHIN_MS);
+  }
+
+  resume(): void {
+    if (this.running) this.child.kill('SIGCONT');
   }
 
   logTail(): string {

@@ -37,7 +37,7 @@ export const broker: readonly Fault[] = [
     name: 'nats-sigstop',
     about: 'SIGSTOP of nats-server for 8 s: connections stay open and nothing is answered',
     async run(scene) {
-      scene.platform.nats.pause();
+      await scene.platform.nats.pause();
       await scene.lasts(8000);
       scene.platform.nats.resume();
     },

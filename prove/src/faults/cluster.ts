@@ -16,8 +16,8 @@ export const cluster: readonly Fault[] = [
     heals: (member) => member.start(),
   }),
   onCluster('cluster-sigstop', 'SIGSTOP of a follower of SAGA, then of its leader, for 8 to 10 s each', {
-    breaks: (member) => member.signal('SIGSTOP'),
-    heals: (member) => member.signal('SIGCONT'),
+    breaks: (member) => member.pause(),
+    heals: (member) => member.resume(),
   }),
   onCluster(
     'cluster-partition',

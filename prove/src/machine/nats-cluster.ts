@@ -45,12 +45,12 @@ export class NatsCluster {
     await this.healthy();
   }
 
-  pause(): void {
-    for (const member of this.members) member.signal('SIGSTOP');
+  async pause(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.pause()));
   }
 
   resume(): void {
-    for (const member of this.members) member.signal('SIGCONT');
+    for (const member of this.members) member.resume();
   }
 }
 
@@ -102,8 +102,12 @@ export class Member {
     await this.#process?.stop(signal);
   }
 
-  signal(signal: NodeJS.Signals): void {
-    this.#process?.signal(signal);
+  async pause(): Promise<void> {
+    await this.#process?.pause();
+  }
+
+  resume(): void {
+    this.#process?.resume();
   }
 
   /** Cuts it off from the other members and from all clients: what is sent either way vanishes. */
