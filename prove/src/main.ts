@@ -27,7 +27,7 @@ await main({
   },
   help: {
     '--quick': 'a sample of crashes and the faults that take little time; under 3 minutes',
-    '--full': 'every crash four times over, and the faults that take long; some 40 minutes on two cores',
+    '--full': 'every crash three times over, and the faults that take long; some 50 minutes on two cores',
     '--soak TIME': 'nothing breaks for so long, 10m or more, e.g. 2h: no violation, and no process that grows',
     '--rate N': 'customers a second while it soaks (default 20)',
     '--sabotage': 'breaks one promise after the other on purpose: each must be noticed by the check named for it',

@@ -20,7 +20,7 @@ export interface PlanOptions {
 const MATRIX = {
   quick: { rounds: 1, perSecond: 15, sample: true },
   normal: { rounds: 1, perSecond: 15 },
-  full: { rounds: 4, perSecond: 20 },
+  full: { rounds: 3, perSecond: 20 },
 } as const;
 
 /** Chooses what is played. Throws a UsageError when nothing answers to `only`. */

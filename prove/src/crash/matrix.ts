@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { heardBy, saidBy, type Service } from '@pavane/contracts';
+import { durables, heardBy, saidBy, type Service } from '@pavane/contracts';
 import { SERVICES } from '@pavane/tools';
 import { QUICK, SLOW } from '../clients.js';
 import type { Fault } from '../faults/fault.js';
@@ -32,6 +32,10 @@ export interface MatrixOptions {
 const REACHED_WITHIN_MS = 60_000;
 /** Four services die and start all the time: on a small machine more customers would be a crowd that never shrinks. */
 const MOST_WAITING = 60;
+/** A message that its process died with five times is a suspect, and innocents must not become that by our hand. */
+const DEATHS_IN_A_ROW = 3;
+/** How long a service may take to handle what died with it: `ack_wait`, and slow cards. */
+const HANDLED_WITHIN_MS = 60_000;
 /** The slow ones are few: they stay until their deadline. */
 const WISHES = [...QUICK, ...QUICK, ...QUICK, ...SLOW];
 
@@ -68,10 +72,12 @@ export function crashMatrix({ rounds, perSecond, only, sample, onCell }: MatrixO
       let done = 0;
       await Promise.all(
         SERVICES.map(async (service) => {
+          let deaths = 0;
           for (let round = 0; round < rounds; round++)
             for (const cell of fault.cells.filter((one) => one.service === service)) {
               await crash(scene, cell, round === 0 ? 1 : scene.random.int(1, 3), releases);
               onCell(cell, ++done, fault.cells.length * rounds);
+              if (++deaths % DEATHS_IN_A_ROW === 0) await handled(scene, service);
             }
         }),
       ).finally(stopComing);
@@ -170,4 +176,19 @@ async function crash(scene: Scene, cell: Cell, nth: number, releases: Releases):
   const died = performance.now();
   await child.ready();
   cell.recoveriesMs.push(Math.round(performance.now() - died));
+}
+
+/** Resolves when the service has handled every message that was ever delivered to it before now. */
+async function handled(scene: Scene, service: Service): Promise<void> {
+  const jsm = await scene.jsm();
+  const listening = durables.filter((one) => one.service === service);
+  const before = await Promise.all(listening.map(({ stream, durable }) => jsm.consumers.info(stream, durable)));
+  await scene.until(
+    `${service} has handled what died with it`,
+    async () => {
+      const now = await Promise.all(listening.map(({ stream, durable }) => jsm.consumers.info(stream, durable)));
+      return now.every(({ ack_floor }, i) => ack_floor.stream_seq >= before[i]!.delivered.stream_seq);
+    },
+    HANDLED_WITHIN_MS,
+  );
 }
