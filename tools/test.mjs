@@ -39,7 +39,7 @@ for (const kinds of [chosen.filter((k) => k !== 'saga'), chosen.filter((k) => k 
       ...rest,
     ],
     // A run that hangs is a failure, not a reason to wait for ever.
-    { stdio: ['ignore', 'ignore', 'inherit'], timeout: 15 * 60_000, killSignal: 'SIGKILL' },
+    { stdio: ['ignore', 'ignore', 'inherit'], timeout: 30 * 60_000, killSignal: 'SIGKILL' },
   );
   try {
     const report = JSON.parse(readFileSync(file, 'utf8'));

@@ -18,7 +18,8 @@ export interface ChildOptions {
   onDeath?: (name: string, how: string) => void;
 }
 
-const READY_WITHIN_MS = 30_000;
+/** Some twenty times what a start takes: on a starved machine several processes start side by side. */
+const READY_WITHIN_MS = 60_000;
 const LONGEST_PAUSE_MS = 5000;
 /** A process that has lived so long is not one that cannot start: the next pause is short again. */
 const ESTABLISHED_MS = 5000;
@@ -50,7 +51,7 @@ export class Child {
     await this.ready();
   }
 
-  /** Resolves when the process answers that it is ready; rejects after 30 s, or when it ended, with where its log is. */
+  /** Resolves when the process answers that it is ready; rejects after 60 s, or when it ended, with where its log is. */
   async ready(withinMs = READY_WITHIN_MS): Promise<void> {
     const deadline = Date.now() + withinMs;
     for (;;) {
