@@ -18,8 +18,8 @@ export interface PlanOptions {
 }
 
 const MATRIX = {
-  quick: { rounds: 1, perSecond: 15, sample: true },
-  normal: { rounds: 1, perSecond: 15 },
+  quick: { rounds: 1, perSecond: 15, sample: 'point' },
+  normal: { rounds: 1, perSecond: 15, sample: 'service and point' },
   full: { rounds: 3, perSecond: 20 },
 } as const;
 
@@ -28,7 +28,7 @@ export function planOf({ mode, only, onCell }: PlanOptions): Plan {
   const named = faults.filter(({ name }) => !only || name.includes(only));
   const matrixNamed = !only || 'crash-matrix'.includes(only);
   const isSeam = only !== undefined && named.length === 0 && !matrixNamed;
-  const matrix = crashMatrix({ ...MATRIX[mode], ...(isSeam && { only, sample: false }), onCell });
+  const matrix = crashMatrix({ ...MATRIX[mode], ...(only && { sample: undefined }), ...(isSeam && { only }), onCell });
   const chosen = [
     ...named.filter(
       ({ when }) => only || mode === 'full' || when === 'quick' || (mode === 'normal' && when !== 'full'),

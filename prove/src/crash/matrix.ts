@@ -5,6 +5,7 @@ import { durables, heardBy, saidBy, type Service } from '@pavane/contracts';
 import { SERVICES } from '@pavane/tools';
 import { QUICK, SLOW } from '../clients.js';
 import type { Fault } from '../faults/fault.js';
+import type { Random } from '../random.js';
 import type { Scene } from '../scene.js';
 
 /** One cell of the crash matrix: a service that dies at a seam. */
@@ -23,8 +24,8 @@ export interface MatrixOptions {
   perSecond: number;
   /** Only cells whose `service point of` contains this. */
   only?: string | undefined;
-  /** One cell for each point instead of all. */
-  sample?: boolean;
+  /** Instead of all cells one for each point, or one for each point of each service, drawn by the seed. */
+  sample?: 'point' | 'service and point' | undefined;
   onCell(cell: Cell, done: number, all: number): void;
 }
 
@@ -65,7 +66,7 @@ export function crashMatrix({ rounds, perSecond, only, sample, onCell }: MatrixO
     async run(scene) {
       await reachEverySeam(scene, dir);
       const all = seamsOf(dir).filter(({ service, point, of }) => !only || `${service} ${point} ${of}`.includes(only));
-      fault.cells = sample ? sampleOf(all) : all;
+      fault.cells = sample ? sampleOf(all, sample, scene.random) : all;
       const releases = new Releases(scene);
       if (fault.cells.length === 0) throw new Error(`no seam is called "${only}"`);
       const stopComing = scene.clients.keepComing(perSecond, MOST_WAITING);
@@ -135,12 +136,13 @@ function unreached(cells: readonly Cell[]): string[] {
   );
 }
 
-/** One cell for each point, the services in turn. */
-function sampleOf(cells: readonly Cell[]): Cell[] {
-  const points = [...new Set(cells.map(({ point }) => point))];
-  return points.flatMap((point, i) => {
-    const some = cells.filter((cell) => cell.point === point);
-    return some.find(({ service }) => service === SERVICES[i % SERVICES.length]) ?? some[0]!;
+/** One cell for each point, the services in turn; or one for each point of each service. */
+function sampleOf(cells: readonly Cell[], by: NonNullable<MatrixOptions['sample']>, random: Random): Cell[] {
+  const points = [...Map.groupBy(cells, ({ point }) => point).values()];
+  return points.flatMap((some, i) => {
+    const services = [...Map.groupBy(some, ({ service }) => service).values()];
+    if (by === 'service and point') return services.map((own) => random.pick(own));
+    return services.find(([first]) => first?.service === SERVICES[i % SERVICES.length])?.[0] ?? some[0]!;
   });
 }
 

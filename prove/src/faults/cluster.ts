@@ -36,6 +36,7 @@ function onCluster(name: string, about: string, { breaks, heals }: Harm): Fault 
     name,
     about: `a cluster of three: ${about}`,
     needs: 'root',
+    when: 'full',
     unmet: () => Network.unmet(),
     stage: threeServers,
     async run(scene) {
