@@ -42,12 +42,19 @@ export class OrderHttpController {
   ): Promise<OrderView> {
     if (!key || key.length > 255) throw orderProblem('idempotency-key-missing', { errors: [KEY_MISSING] });
     const fingerprint = createHash('sha256').update(JSON.stringify(body)).digest('hex');
-    const order = (await this.views.byKey(key, fingerprint)) ?? (await this.accept(body, key, fingerprint));
+    const failure = await this.accept(body, key, fingerprint).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    // Whatever failed: what was accepted under this key before, or by another instance in the same moment, stays so.
+    const order = await this.views.byKey(key, fingerprint);
+    if (!order) throw failure;
     response.setHeader('Location', `/orders/${order.id}`);
     return order;
   }
 
-  private async accept(body: OrderRequest, idempotencyKey: string, fingerprint: string): Promise<OrderView> {
+  /** Resolves when an order is stored under the key, this one or one of before. */
+  private async accept(body: OrderRequest, idempotencyKey: string, fingerprint: string): Promise<void> {
     if (!(await this.flags.boolean('orders.intake'))) throw orderProblem('intake-closed', { retryAfter: 30 });
     if (this.relay.oldestUnpublishedMs() > this.config.OUTBOX_MAX_AGE)
       throw orderProblem('outbox-stalled', { retryAfter: 30 });
@@ -57,11 +64,7 @@ export class OrderHttpController {
     const place = () => this.orders.handle({ type: 'place', orderId: uuidv7(), data });
     const placing = this.placing.get(idempotencyKey) ?? place().finally(() => this.placing.delete(idempotencyKey));
     this.placing.set(idempotencyKey, placing);
-    const failure = await placing.then(() => undefined).catch((error: unknown) => error);
-    // Also after a failure: another instance may have placed an order under this key in the same moment.
-    const order = await this.views.byKey(idempotencyKey, fingerprint);
-    if (!order) throw failure;
-    return order;
+    await placing;
   }
 
   @Get('orders/:id')
