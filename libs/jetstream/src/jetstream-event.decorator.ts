@@ -5,12 +5,10 @@ import {
   type RpcExceptionFilter,
   UseFilters,
   UsePipes,
-  ValidationPipe,
 } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
-import type { ValidationError } from 'class-validator';
 import { type Observable, throwError } from 'rxjs';
-import { Unprocessable } from './errors.js';
+import { PayloadPipe } from './payload.pipe.js';
 import { JETSTREAM, type Subscription } from './subscription.js';
 
 // Nest types the decorator so that a handler with a typed second parameter does not compile (TS1241).
@@ -38,18 +36,4 @@ class AsThrown implements RpcExceptionFilter {
 }
 
 const asThrown = new AsThrown();
-const payloads = new ValidationPipe({
-  whitelist: true,
-  forbidNonWhitelisted: true,
-  transform: true,
-  exceptionFactory: (errors) =>
-    new Unprocessable(
-      `The payload is not valid: ${errors.flatMap((error) => describe(error)).join('; ')}. Correct the publisher, then replay the dead letter.`,
-    ),
-});
-
-function describe(error: ValidationError, path = ''): string[] {
-  const field = `${path}${error.property}`;
-  const own = Object.values(error.constraints ?? {}).map((rule) => `${field}: ${rule}`);
-  return [...own, ...(error.children ?? []).flatMap((child) => describe(child, `${field}.`))];
-}
+const payloads = new PayloadPipe();

@@ -1,0 +1,191 @@
+import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsDefined,
+  IsEmail,
+  IsIn,
+  IsInt,
+  IsISO8601,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  Max,
+  Min,
+  Validate,
+  ValidateIf,
+  ValidateNested,
+  ValidatorConstraint,
+  type ValidatorConstraintInterface,
+} from 'class-validator';
+import fc from 'fast-check';
+import { PayloadPipe } from './payload.pipe.js';
+import { rulesOf } from './payload.rules.js';
+
+@ValidatorConstraint({ async: true })
+class Slow implements ValidatorConstraintInterface {
+  validate = (value: string) => Promise.resolve(value === 'x');
+}
+
+class Money {
+  @IsInt() @Min(0) amount!: number;
+  @IsString() @Length(3, 3) currency!: string;
+}
+
+class Item {
+  @IsString() @Matches(/^[A-Z]+$/) sku!: string;
+  @IsInt() @Min(1) @Max(9) quantity!: number;
+}
+
+class Patient extends Money {
+  @Validate(Slow) slow!: string;
+}
+
+class WithItems {
+  @ValidateNested({ each: true }) @Type(() => Item) @ArrayMinSize(1) @ArrayMaxSize(2) items!: Item[];
+}
+
+class Ordered extends WithItems {
+  @IsDefined() @ValidateNested() @Type(() => Money) total!: Money;
+  @IsEmail() email!: string;
+  @IsISO8601() at!: string;
+  @IsIn(['a', 'b']) kind!: string;
+  @IsOptional() @IsString({ each: true }) tags?: string[];
+  @ValidateIf(({ kind }: Ordered) => kind === 'b') @IsString() reason?: string;
+  @IsOptional() @ValidateNested() @Type(() => Money) discount?: Money;
+}
+
+const good = {
+  items: [{ sku: 'CUP', quantity: 2 }],
+  total: { amount: 5, currency: 'EUR' },
+  email: 'a@example.com',
+  at: '2026-01-02T03:04:05.678Z',
+  kind: 'a',
+};
+
+const about = (metatype: ArgumentMetadata['metatype']): ArgumentMetadata => ({ type: 'body', metatype });
+/** The pipe without what is looked up once. */
+const theirs = new ValidationPipe({ whitelist: true, forbidNonWhitelisted: true, transform: true });
+const outcome = async (pipe: ValidationPipe, value: unknown, type: ArgumentMetadata['metatype'] = Ordered) => {
+  try {
+    return { is: (await pipe.transform(structuredClone(value), about(type))) as unknown };
+  } catch {
+    return 'refused';
+  }
+};
+
+/** A good payload, changed in one to three places. */
+const changed = fc
+  .array(
+    fc.record({
+      path: fc.constantFrom(
+        'items',
+        'items.0',
+        'items.0.sku',
+        'items.0.quantity',
+        'items.1',
+        'items.2',
+        'items.0.extra',
+        'total',
+        'total.amount',
+        'total.currency',
+        'total.extra',
+        'email',
+        'at',
+        'kind',
+        'tags',
+        'reason',
+        'discount',
+        'discount.amount',
+        'extra',
+        '__proto__',
+        'constructor',
+      ),
+      to: fc.oneof(
+        fc.constantFrom<unknown>(
+          undefined,
+          null,
+          '',
+          'EUR',
+          'CUP',
+          'b',
+          'x@example.com',
+          '2026-01-02',
+          0,
+          1,
+          -1,
+          2.5,
+          NaN,
+          true,
+          [],
+          [[]],
+          ['a'],
+          [1],
+          {},
+          [{}],
+          { sku: 'CUP', quantity: 1 },
+          { amount: 1, currency: 'EUR' },
+          [{ sku: 'CUP', quantity: 1 }, null],
+          [
+            { sku: 'CUP', quantity: 1 },
+            { sku: 'CUP', quantity: 1 },
+          ],
+        ),
+        fc.jsonValue(),
+      ),
+    }),
+    { minLength: 1, maxLength: 3 },
+  )
+  .map((changes) => {
+    const payload: Record<string, unknown> = structuredClone(good);
+    for (const { path, to } of changes) {
+      const steps = path.split('.');
+      const last = steps.pop()!;
+      const at = steps.reduce<unknown>(
+        (one, step) => (one as Record<string, unknown> | null | undefined)?.[step],
+        payload,
+      );
+      if (typeof at === 'object' && at !== null)
+        Object.defineProperty(at, last, { value: to, enumerable: true, configurable: true, writable: true });
+    }
+    return payload;
+  });
+
+describe('a payload', () => {
+  it('becomes an instance of its class, nested values too', async () => {
+    const payload = (await new PayloadPipe().transform(good, about(Ordered))) as Ordered;
+    expect(payload).toBeInstanceOf(Ordered);
+    expect(payload.items[0]).toBeInstanceOf(Item);
+    expect(payload.total).toBeInstanceOf(Money);
+  });
+
+  it('is taken and refused exactly as class-validator does, whatever is changed in it', async () => {
+    expect(rulesOf(Ordered)).toBeDefined();
+    let taken = 0;
+    await fc.assert(
+      fc.asyncProperty(changed, async (payload) => {
+        const expected = await outcome(theirs, payload);
+        expect(await outcome(new PayloadPipe(), payload)).toEqual(expected);
+        if (expected !== 'refused') taken++;
+      }),
+      { numRuns: 3000 },
+    );
+    expect(taken).toBeGreaterThan(100);
+  });
+
+  it('that is none is refused, whatever it is', async () => {
+    for (const value of [null, undefined, 1, 'text', [], [good], [1]])
+      expect([value, await outcome(new PayloadPipe(), value)]).toEqual([value, await outcome(theirs, value)]);
+  });
+
+  it.each([
+    ['a check that takes time', Patient],
+    ['no rules', class {}],
+  ])('is left to class-validator alone when its class has %s', async (_, type) => {
+    expect(rulesOf(type)).toBeUndefined();
+    const value = { amount: 1, currency: 'EUR', slow: 'x' };
+    expect(await outcome(new PayloadPipe(), value, type)).toEqual(await outcome(theirs, value, type));
+  });
+});
