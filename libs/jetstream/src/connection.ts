@@ -1,15 +1,16 @@
 import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, createInbox, errors, type NatsConnection } from '@nats-io/transport-node';
 import { Logger } from '@nestjs/common';
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RetryLater, toError } from './errors.js';
 import type { JetStreamOptions } from './options.js';
+import { Replies } from './replies.js';
 
 /** Between attempts at the first connection; the client's own reconnect pause is the same. */
 const RECONNECT_PAUSE_MS = 500;
 
-type ConnectionEvents = { connect: []; reconnect: []; disconnect: [] };
+type ConnectionEvents = { connect: []; reconnect: []; disconnect: []; forbidden: [subject: string] };
 
 /**
  * The one connection of a process. It is made in the background and for ever: a service answers HTTP while its broker
@@ -20,6 +21,7 @@ export class JetStreamConnection {
   private readonly events = new EventEmitter<ConnectionEvents>();
   private readonly stopped = new AbortController();
   private connection: { nc: NatsConnection; js: JetStreamClient; jsm: JetStreamManager } | undefined;
+  private inbox: Replies | undefined;
   private connecting: Promise<void> | undefined;
   private draining: Promise<void> | undefined;
   private up = false;
@@ -45,6 +47,11 @@ export class JetStreamConnection {
     return this.established().jsm;
   }
 
+  /** Where replies arrive. */
+  get replies(): Replies {
+    return (this.inbox ??= new Replies(this.nc, createInbox(this.options.connection.inboxPrefix)));
+  }
+
   /** Connects in the background, trying for ever. Safe to call more than once. */
   start(): void {
     this.connecting ??= this.connectForEver();
@@ -57,18 +64,16 @@ export class JetStreamConnection {
     await this.connecting;
   }
 
-  /** Every first and later connection (`connect`), later ones (`reconnect`), losses (`disconnect`). */
-  on(event: keyof ConnectionEvents, listener: () => void): () => void {
-    this.events.on(event, listener);
-    return () => this.events.off(event, listener);
-  }
-
-  /** Settles as `reply` does, or rejects as soon as the connection is lost: what was asked of it is not answered then. */
-  untilLost<T>(reply: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const off = this.on('disconnect', () => reject(new RetryLater('the broker was lost before it answered')));
-      reply.then(resolve, reject).finally(off);
-    });
+  /**
+   * Every first and later connection (`connect`), later ones (`reconnect`), losses (`disconnect`), and subjects that
+   * something was published on without permission (`forbidden`).
+   */
+  on<Event extends keyof ConnectionEvents>(
+    event: Event,
+    listener: (...args: ConnectionEvents[Event]) => void,
+  ): () => void {
+    this.events.on(event, listener as never);
+    return () => this.events.off(event, listener as never);
   }
 
   /** Sends what is outstanding, then closes; returns at once when there is no connection. Idempotent. */
@@ -136,7 +141,10 @@ export class JetStreamConnection {
         this.events.emit('connect');
         this.events.emit('reconnect');
       } else if (status.type === 'error') {
-        this.logger.error({ message: 'the broker reported an error', error: status.error.message });
+        const { error } = status;
+        this.logger.error({ message: 'the broker reported an error', error: error.message });
+        if (error instanceof errors.PermissionViolationError && error.operation === 'publish')
+          this.events.emit('forbidden', error.subject);
       }
     }
   }

@@ -4,7 +4,7 @@ import type { Strikes, Throws } from './attempts.js';
 import { backoff } from './backoff.js';
 import type { Binding } from './binding.js';
 import { codeOf, type DeadLetters, REPLAY_TO } from './dead-letter.js';
-import { decodeBody, decodeEvent } from './envelope.js';
+import { decodeBody, decodeEvent, fromMsgHdrs } from './envelope.js';
 import { isRetryLater, isUnprocessable, type RetryLater, toError } from './errors.js';
 import { JetStreamContext } from './jetstream.context.js';
 import type { Settings } from './options.js';
@@ -59,11 +59,12 @@ export class Dispatcher {
   }
 
   dispatch(binding: Binding, message: JsMsg): Promise<Dispatched> {
-    return inContextOf(message.headers, () => this.toOutcome(binding, message));
+    const headers = fromMsgHdrs(message.headers);
+    return inContextOf(headers, () => this.toOutcome(binding, message, headers));
   }
 
-  private async toOutcome(binding: Binding, message: JsMsg): Promise<Dispatched> {
-    const target = message.headers?.get(REPLAY_TO);
+  private async toOutcome(binding: Binding, message: JsMsg, headers: Record<string, string>): Promise<Dispatched> {
+    const target = headers[REPLAY_TO];
     if (target && target !== binding.durable) {
       message.ack();
       return { outcome: 'skipped' };
@@ -71,7 +72,9 @@ export class Dispatcher {
     const id = `${binding.durable}.${message.seq}`;
     try {
       seam('received', binding.durable);
-      await (this.isSuspect(message) ? this.runSuspect(id, binding, message) : this.run(binding, message));
+      await (this.isSuspect(message)
+        ? this.runSuspect(id, binding, message, headers)
+        : this.run(binding, message, headers));
       seam('handled', binding.durable);
       message.ack();
       this.parts.throws.forget(id);
@@ -83,8 +86,8 @@ export class Dispatcher {
     }
   }
 
-  private async run(binding: Binding, message: JsMsg): Promise<void> {
-    const event = decodeEvent(message, binding);
+  private async run(binding: Binding, message: JsMsg, headers: Record<string, string>): Promise<void> {
+    const event = decodeEvent(message.subject, headers, binding);
     const data = decodeBody(message);
     const { durable, subject: filter } = binding;
     const about = { subject: message.subject, filter, durable, deliveryCount: message.info.deliveryCount, event };
@@ -92,7 +95,12 @@ export class Dispatcher {
     await inConsumerSpan(about, () => this.parts.handle(binding, data, context));
   }
 
-  private async runSuspect(id: string, binding: Binding, message: JsMsg): Promise<void> {
+  private async runSuspect(
+    id: string,
+    binding: Binding,
+    message: JsMsg,
+    headers: Record<string, string>,
+  ): Promise<void> {
     const { strikes } = this.parts;
     const unfinished = await strikes.count(id);
     if (unfinished >= MAX_STRIKES) {
@@ -101,7 +109,7 @@ export class Dispatcher {
     }
     await strikes.note(id, unfinished + 1);
     try {
-      await this.run(binding, message);
+      await this.run(binding, message, headers);
     } finally {
       // A strike left behind by an outage of the bucket costs one of three; it must not change the outcome.
       await strikes.takeBack(id, unfinished + 1).catch(() => undefined);

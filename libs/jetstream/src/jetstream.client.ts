@@ -1,4 +1,4 @@
-import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { ClientProxy, type ReadPacket, type WritePacket } from '@nestjs/microservices';
 import { context, propagation } from '@opentelemetry/api';
 import type { JetStreamConnection } from './connection.js';
@@ -22,7 +22,7 @@ export class JetStreamClient extends ClientProxy {
   constructor(
     private readonly connection: JetStreamConnection,
     private readonly publisher: JetStreamPublisher,
-    private readonly options: Pick<JetStreamOptions, 'service' | 'connection'>,
+    private readonly options: Pick<JetStreamOptions, 'service'>,
   ) {
     super();
   }
@@ -63,29 +63,26 @@ export class JetStreamClient extends ClientProxy {
     const { nc } = this.connection;
     const subject = this.normalizePattern(packet.pattern);
     const { id } = this.assignPacketId(packet);
-    const inbox = createInbox(this.options.connection.inboxPrefix);
     const late = setTimeout(() => {
       end();
       callback({
         err: new RetryLater(`'${subject}' was not answered within ${REQUEST_TIMEOUT_MS} ms. Try again later.`),
       });
     }, REQUEST_TIMEOUT_MS);
-    const subscription = nc.subscribe(inbox, {
-      callback: (error, message) => {
-        clearTimeout(late);
-        const reply = error ? { err: error } : this.read(subject, id, message);
-        if (reply?.err !== undefined || reply?.isDisposed) subscription.unsubscribe();
-        if (reply) callback(reply);
-      },
+    const { address, forget } = this.connection.replies.expect((error, message) => {
+      clearTimeout(late);
+      const reply = error ? { err: error } : this.read(subject, id, message);
+      if (reply?.err !== undefined || reply?.isDisposed) forget();
+      if (reply) callback(reply);
     });
     const end = () => {
       clearTimeout(late);
-      if (!subscription.isClosed()) subscription.unsubscribe();
+      forget();
     };
     const headers: Record<string, string> = { ...packet.metadata };
     propagation.inject(context.active(), headers);
     nc.publish(subject, JSON.stringify({ id, pattern: packet.pattern, data: packet.data as unknown }), {
-      reply: inbox,
+      reply: address,
       headers: toMsgHdrs(headers),
     });
     return end;

@@ -6,7 +6,7 @@ import {
   type WritePacket,
 } from '@nestjs/microservices';
 import type { Msg, NatsConnection, Subscription as NatsSubscription } from '@nats-io/transport-node';
-import { lastValueFrom } from 'rxjs';
+import { finalize, isObservable, lastValueFrom } from 'rxjs';
 import { Strikes, Throws } from './attempts.js';
 import { bindingOf } from './binding.js';
 import type { JetStreamConnection } from './connection.js';
@@ -145,7 +145,9 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
 
   private async runHandler(handler: MessageHandler, data: unknown, context: BaseRpcContext): Promise<void> {
     try {
-      await lastValueFrom(this.transformToObservable(await handler(data, context)), { defaultValue: undefined });
+      const result: unknown = await handler(data, context);
+      // Without interceptors there is no stream, and none is made for every message.
+      if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
     } catch (error) {
       if (!this.settings.isAway(error)) throw error;
       throw new RetryLater(`a dependency is away: ${toError(error).message}`, { cause: error });
@@ -191,7 +193,15 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
         message.respond(JSON.stringify({ ...reply, err, id: packet.id }));
         if (reply.isDisposed) resolve();
       };
-      this.handleRequest(context, async () => this.transformToObservable(handler(packet.data, context)), respond);
+      // Nest's own handleRequest makes a stream of every answer.
+      this.runWithProcessingHooks(context, async (end) => {
+        const result: unknown = await handler(packet.data, context);
+        if (isObservable(result)) this.send(result.pipe(finalize(end)), respond);
+        else {
+          end();
+          respond({ response: result, isDisposed: true });
+        }
+      });
     });
     this.requests.add(request);
     void request.finally(() => this.requests.delete(request));

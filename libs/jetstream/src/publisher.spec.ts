@@ -1,15 +1,23 @@
-import { JetStreamApiError } from '@nats-io/jetstream';
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import type { JetStreamConnection } from './connection.js';
 import { PublishRejected, RetryLater } from './errors.js';
 import { JetStreamPublisher } from './publisher.js';
+import { Replies } from './replies.js';
 
 /** A publisher whose stream refuses everything in this way. */
 function refusedWith(code: number, err_code: number): JetStreamPublisher {
-  const error = new JetStreamApiError({ code, err_code, description: 'no' });
+  const error = { code, err_code, description: 'no' };
+  let answer: (error: null, message: Pick<Msg, 'subject' | 'data' | 'json'>) => void;
+  const nc = {
+    subscribe: (_inbox: string, { callback }: { callback: typeof answer }) => (answer = callback),
+    publish: (_subject: string, _data: string, { reply }: { reply: string }) =>
+      answer(null, { subject: reply, data: new Uint8Array(1), json: <T>() => ({ error }) as T }),
+  } as unknown as NatsConnection;
   return new JetStreamPublisher({
     isConnected: true,
-    js: { publish: () => Promise.reject(error) },
-    untilLost: (reply: Promise<unknown>) => reply,
+    on: () => () => undefined,
+    nc,
+    replies: new Replies(nc, '_INBOX'),
   } as unknown as JetStreamConnection);
 }
 

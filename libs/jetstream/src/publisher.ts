@@ -1,5 +1,5 @@
-import { JetStreamApiError } from '@nats-io/jetstream';
-import { errors } from '@nats-io/transport-node';
+import { type ApiError, JetStreamApiError } from '@nats-io/jetstream';
+import { errors, type Msg } from '@nats-io/transport-node';
 import type { JetStreamConnection } from './connection.js';
 import { toMsgHdrs } from './envelope.js';
 import { PublishRejected, RetryLater, toError } from './errors.js';
@@ -20,14 +20,44 @@ const MAX_OUTSTANDING = 256;
 /** How long a PubAck may take. */
 const TIMEOUT_MS = 5_000;
 
+/** What the broker says of a message: where it is stored, or why it is not. */
+interface PubAck {
+  seq: number;
+  duplicate?: boolean;
+  error?: ApiError;
+}
+
+/** A message that was sent and not answered yet. */
+interface Sent {
+  subject: string;
+  /** `performance.now()` after which an answer is not waited for any longer. */
+  until: number;
+  forget(): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Publishes without the client's own request for each message: its timer, race and stack would cost more than the
+ * message. One subscription takes all answers, one timer looks for those that did not come.
+ */
 export class JetStreamPublisher {
   private readonly slots: Semaphore;
+  /** In the order they were sent, so that the oldest comes first. */
+  private readonly sent = new Set<Sent>();
+  private watch: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly connection: JetStreamConnection,
     outstanding = MAX_OUTSTANDING,
   ) {
     this.slots = new Semaphore(outstanding);
+    connection.on('disconnect', () => this.lose('the broker was lost before it answered'));
+    connection.on('forbidden', (subject) => this.forbid(subject));
+  }
+
+  /** How many messages were sent and are not answered yet. */
+  get outstanding(): number {
+    return this.sent.size;
   }
 
   /**
@@ -39,48 +69,100 @@ export class JetStreamPublisher {
     return this.slots.run(() => inProducerSpan(message, (headers) => this.send({ ...message, headers })));
   }
 
-  private async send(message: OutboundMessage): Promise<{ seq: number; duplicate: boolean }> {
-    if (!this.connection.isConnected) {
-      throw new RetryLater(`'${message.subject}' was not published: the broker is away. It is being reconnected to.`);
+  private send({ subject, id, headers, data }: OutboundMessage): Promise<{ seq: number; duplicate: boolean }> {
+    return new Promise((resolve, reject) => {
+      if (!this.connection.isConnected) {
+        throw new RetryLater(`'${subject}' was not published: the broker is away. It is being reconnected to.`);
+      }
+      const { nc } = this.connection;
+      const { address, forget } = this.connection.replies.expect((error, answer) => {
+        this.settled(sent);
+        try {
+          if (error) throw lost(subject, error);
+          resolve(storedAt(subject, answer));
+        } catch (refusal) {
+          reject(refusal);
+        }
+      });
+      const sent: Sent = { subject, until: performance.now() + TIMEOUT_MS, forget, reject };
+      this.sent.add(sent);
+      this.watch ??= setInterval(() => this.expire(), TIMEOUT_MS / 10).unref();
+      try {
+        nc.publish(subject, data, { reply: address, headers: toMsgHdrs({ ...headers, 'Nats-Msg-Id': id }) });
+      } catch (thrown) {
+        this.settled(sent);
+        throw refused(subject, toError(thrown));
+      }
+    });
+  }
+
+  private settled(sent: Sent): void {
+    sent.forget();
+    this.sent.delete(sent);
+  }
+
+  private fail(sent: Sent, error: Error): void {
+    this.settled(sent);
+    sent.reject(error);
+  }
+
+  private expire(): void {
+    for (const sent of this.sent) {
+      if (sent.until > performance.now()) return;
+      this.fail(sent, lost(sent.subject, new Error(`not answered within ${TIMEOUT_MS} ms`)));
     }
-    try {
-      const options = { msgID: message.id, headers: toMsgHdrs(message.headers), timeout: TIMEOUT_MS };
-      const stored = this.connection.js.publish(message.subject, message.data, options);
-      const { seq, duplicate } = await this.connection.untilLost(stored);
-      return { seq, duplicate };
-    } catch (thrown) {
-      throw explain(message.subject, toError(thrown));
-    }
+    clearInterval(this.watch);
+    this.watch = undefined;
+  }
+
+  private lose(why: string): void {
+    for (const sent of [...this.sent]) this.fail(sent, lost(sent.subject, new Error(why)));
+  }
+
+  /** The broker says so of a subject, not of a message: it is one of those that were sent there. */
+  private forbid(subject: string): void {
+    const why = "the broker's permissions forbid it. Grant the subject to this service";
+    for (const sent of [...this.sent])
+      if (sent.subject === subject) this.fail(sent, new RetryLater(`'${subject}' was not published: ${why}.`));
   }
 }
 
-function explain(subject: string, cause: Error): RetryLater | PublishRejected {
+function storedAt(subject: string, answer: Msg): { seq: number; duplicate: boolean } {
+  if (answer.data.length === 0 && answer.headers?.code === NO_RESPONDERS) {
+    throw new RetryLater(
+      `'${subject}' was not published: no stream listens on this subject, or JetStream is starting. If it lasts, run 'npm run topology -- apply'.`,
+    );
+  }
+  const { seq, duplicate = false, error } = answer.json<PubAck>();
+  if (error) throw refused(subject, new JetStreamApiError(error));
+  return { seq, duplicate };
+}
+
+function lost(subject: string, cause: Error): RetryLater {
+  return new RetryLater(
+    `'${subject}' was not published: ${cause.message}. It may have been stored; repeat it under the same id.`,
+    { cause },
+  );
+}
+
+function refused(subject: string, cause: Error): RetryLater | PublishRejected {
   const what = `'${subject}' was not published`;
   if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.InvalidSubjectError) {
     return new PublishRejected(`${what}: ${cause.message}. The message itself has to change.`, { cause });
   }
-  if (cause instanceof JetStreamApiError) {
-    const detail = `${cause.message} (${cause.code})`;
-    if (cause.code === STREAM_FULL) {
-      return new RetryLater(`${what}: the stream is full. It drains as its consumers catch up.`, { cause });
-    }
-    if (cause.status >= 500 || PASSING.has(cause.code))
-      return new RetryLater(`${what}: the stream cannot store now: ${detail}.`, { cause });
-    return new PublishRejected(`${what}: the stream refuses it: ${detail}. The message itself has to change.`, {
-      cause,
-    });
+  if (!(cause instanceof JetStreamApiError)) return lost(subject, cause);
+  const detail = `${cause.message} (${cause.code})`;
+  if (cause.code === STREAM_FULL) {
+    return new RetryLater(`${what}: the stream is full. It drains as its consumers catch up.`, { cause });
   }
-  if (cause.name === 'JetStreamNotEnabled') {
-    return new RetryLater(
-      `${what}: no stream listens on this subject, or JetStream is starting. If it lasts, run 'npm run topology -- apply'.`,
-      { cause },
-    );
+  if (cause.status >= 500 || PASSING.has(cause.code)) {
+    return new RetryLater(`${what}: the stream cannot store now: ${detail}.`, { cause });
   }
-  if (isPermissionViolation(cause)) {
-    return new RetryLater(`${what}: the broker's permissions forbid it. Grant the subject to this service.`, { cause });
-  }
-  return new RetryLater(`${what}: ${cause.message}. It may have been stored; repeat it under the same id.`, { cause });
+  return new PublishRejected(`${what}: the stream refuses it: ${detail}. The message itself has to change.`, { cause });
 }
+
+/** The status of an answer that the broker gives itself, because nobody listens. */
+const NO_RESPONDERS = 503;
 
 /** JSStreamStoreFailedF with `discard: new`. */
 const STREAM_FULL = 10077;
@@ -91,7 +173,3 @@ const PASSING = new Set([
   10158, // In a cluster: an earlier try of this id is not stored yet, and may never be.
   10167, // Too much waits to be stored.
 ]);
-
-function isPermissionViolation(error: Error): boolean {
-  return error instanceof errors.PermissionViolationError || error.cause instanceof errors.PermissionViolationError;
-}

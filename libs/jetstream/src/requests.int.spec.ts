@@ -104,16 +104,18 @@ describe('request and reply', () => {
     await expect(firstValueFrom(offline.client.send('stock.list', {}))).rejects.toMatchObject({ code: 'RETRY_LATER' });
   });
 
-  it('ends its subscription when the caller stops waiting', async () => {
+  it('keeps nothing of a request whose caller has stopped waiting, and one subscription for all of them', async () => {
     await using service = await Service.start(broker.server.url, [Stock]);
     await serving(service);
-    const protocol = (service.connection.nc as unknown as { protocol: { subscriptions: { size(): number } } }).protocol;
+    const { protocol } = service.connection.nc as unknown as { protocol: { subscriptions: { size(): number } } };
+    const { replies } = service.connection;
     const before = protocol.subscriptions.size();
-    const waiting = service.client.send('stock.slow', {}).subscribe();
-    await eventually(() => expect(answered).toContain('slow'));
-    expect(protocol.subscriptions.size()).toBe(before + 1);
-    waiting.unsubscribe();
+    const waiting = [1, 2].map(() => service.client.send('stock.slow', {}).subscribe());
+    await eventually(() => expect(answered.filter((name) => name === 'slow')).toHaveLength(2));
+    expect(replies.outstanding).toBe(2);
     expect(protocol.subscriptions.size()).toBe(before);
+    for (const one of waiting) one.unsubscribe();
+    expect(replies.outstanding).toBe(0);
     work.open();
   });
 

@@ -10,8 +10,7 @@ import {
   type BatchObservableCallback,
   type Span,
 } from '@opentelemetry/api';
-import type { MsgHdrs } from '@nats-io/transport-node';
-import { type CloudEvent, fromMsgHdrs } from './envelope.js';
+import type { CloudEvent } from './envelope.js';
 
 const NAME = '@pavane/jetstream';
 
@@ -25,18 +24,17 @@ const BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 export type Outcome = 'acked' | 'away' | 'failed' | 'dead-lettered' | 'skipped';
 
 /** Runs `work` in the trace and under the key that a message claims, so that every log line about it carries them. */
-export function inContextOf<T>(headers: MsgHdrs | undefined, work: () => T): T {
-  const claimed = fromMsgHdrs(headers);
-  const about = propagation.extract(context.active(), claimed);
-  return context.with(claimed['ce-subject'] ? about.setValue(CE_SUBJECT, claimed['ce-subject']) : about, work);
+export function inContextOf<T>(headers: Record<string, string>, work: () => T): T {
+  const about = propagation.extract(context.active(), headers);
+  const key = headers['ce-subject'];
+  return context.with(key ? about.setValue(CE_SUBJECT, key) : about, work);
 }
 
-/** Runs `handle` inside a span that continues the trace of the event. Records what it throws. */
+/** Runs `handle` inside a span of the trace at hand, which is that of the event. Records what it throws. */
 export function inConsumerSpan<T>(
   about: { subject: string; filter: string; durable: string; deliveryCount: number; event: CloudEvent },
   handle: () => Promise<T>,
 ): Promise<T> {
-  const parent = propagation.extract(context.active(), about.event).setValue(CE_SUBJECT, about.event.subject);
   const attributes = {
     'messaging.system': 'nats',
     'messaging.operation.type': 'process',
@@ -50,7 +48,7 @@ export function inConsumerSpan<T>(
   };
   const tracer = trace.getTracer(NAME);
   const options = { kind: SpanKind.CONSUMER, attributes };
-  return tracer.startActiveSpan(`process ${about.filter}`, options, parent, (span) => endWith(span, handle));
+  return tracer.startActiveSpan(`process ${about.filter}`, options, (span) => endWith(span, handle));
 }
 
 /**

@@ -1,9 +1,9 @@
 import { jetstream, jetstreamManager, type ConsumerConfig, type StreamConfig } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, headers as newHeaders, type NatsConnection } from '@nats-io/transport-node';
 import { Logger } from '@nestjs/common';
 import { eventually } from '@pavane/testing';
 import { startNats, type NatsServer } from '@pavane/testing/servers';
-import { toHeaders, toMsgHdrs } from '../envelope.js';
+import { toHeaders } from '../envelope.js';
 import { apply, type Topology } from '../provisioning.js';
 import { lastToken } from '../subject.js';
 import { uuidv7 } from '../uuid.js';
@@ -41,8 +41,9 @@ export class Broker implements AsyncDisposable {
       subject: lastToken(subject),
       time: new Date().toISOString(),
     };
-    const all = { ...toHeaders(event), ...headers };
-    await jetstream(this.nc).publish(subject, JSON.stringify(data), { msgID: id, headers: toMsgHdrs(all) });
+    const all = newHeaders();
+    for (const [name, value] of Object.entries({ ...toHeaders(event), ...headers })) all.set(name, value);
+    await jetstream(this.nc).publish(subject, JSON.stringify(data), { msgID: id, headers: all });
     return id;
   }
 
