@@ -1,13 +1,28 @@
-import type { Pool } from 'pg';
+import type { Pool, PoolClient, QueryResultRow } from 'pg';
 
 /** Injection token of the service's `pg.Pool`; Prisma, stores and the outbox share it. */
 export const PG_POOL = Symbol('PG_POOL');
 
-/** What a store may do inside the transaction it is handed: run SQL. A `pg` client fits as it is. */
+/**
+ * What a store may do inside the transaction it is handed: run SQL. A `pg` client fits as it is. In a transaction each text
+ * is prepared once per connection and kept, so it must be one of few: values belong into parameters.
+ */
 export interface Tx {
   // oxlint-disable-next-line typescript/no-explicit-any -- the row type is the caller's knowledge, as in pg itself
   query<Row = any>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number | null }>;
 }
+
+/** Names of prepared statements, by their text. */
+const statements = new Map<string, string>();
+
+/** Has each text prepared once per connection: PostgreSQL would parse and plan a nameless one every time. */
+export const prepared = (db: Pool | PoolClient): Tx => ({
+  query<Row>(text: string, values: readonly unknown[] = []) {
+    let name = statements.get(text);
+    if (name === undefined) statements.set(text, (name = `pavane_${statements.size}`));
+    return (db as PoolClient).query<Row & QueryResultRow>({ name, text, values: values as unknown[] });
+  },
+});
 
 /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
 export async function transaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -18,7 +33,7 @@ export async function transaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): 
   client.on('error', lost);
   try {
     await client.query('BEGIN');
-    const result = await work(client);
+    const result = await work(prepared(client));
     await client.query('COMMIT');
     return result;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { type Counter, metrics, type ObservableGauge } from '@opentelemetry/api';
 import { seam } from '@pavane/jetstream';
 import type { Pool } from 'pg';
-import { isAway } from './database.js';
+import { isAway, prepared, type Tx } from './database.js';
 import { backlog, claimRows, markPublished, type OutboxRow, quarantine, waitingRows } from './outbox.js';
 
 /** What the relay publishes through; `JetStreamPublisher` fits. Resolves when the broker has stored the message. */
@@ -50,14 +50,17 @@ export class Relay {
     .getMeter('@pavane/outbox')
     .createCounter('outbox_published', { description: 'Messages published by the relay' });
 
+  readonly #db: Tx;
+
   constructor(
-    private readonly pool: Pool,
+    pool: Pool,
     private readonly publisher: Publisher,
     private readonly log: {
       error(message: string, ...more: unknown[]): void;
       warn(message: string, ...more: unknown[]): void;
     } = console,
   ) {
+    this.#db = prepared(pool);
     const meter = metrics.getMeter('@pavane/outbox');
     const gauge = (name: string, description: string, read: () => number): ObservableGauge => {
       const g = meter.createObservableGauge(name, { description });
@@ -118,7 +121,7 @@ export class Relay {
     this.#recalling = true;
     let complete = false;
     try {
-      const rows = await waitingRows(this.pool, this.mostBehind);
+      const rows = await waitingRows(this.#db, this.mostBehind);
       complete = rows.length < this.mostBehind;
       for (const row of rows) this.#leave(row);
     } finally {
@@ -154,7 +157,7 @@ export class Relay {
     } catch (error) {
       if (isRejected(error)) {
         this.log.error(`outbox row was quarantined: ${error.message}`, { outboxId: row.id, subject: row.subject });
-        await quarantine(this.pool, row.id, error.message).catch(() => undefined);
+        await quarantine(this.#db, row.id, error.message).catch(() => undefined);
       } else return this.#leave(row);
     }
     if (this.#behind.get(row.aggregateId) === row.id) this.#behind.delete(row.aggregateId);
@@ -167,7 +170,7 @@ export class Relay {
 
   async #mark(): Promise<void> {
     try {
-      while (this.#published.length > 0) await markPublished(this.pool, this.#published.splice(0));
+      while (this.#published.length > 0) await markPublished(this.#db, this.#published.splice(0));
     } catch (error) {
       // Published but not marked: the sweep publishes it again under the same id, and listeners skip what they know.
       this.log.warn(`published rows could not be marked: ${(error as Error).message}`);
@@ -190,7 +193,7 @@ export class Relay {
     try {
       if (Date.now() - this.#measuredAt >= 1000) {
         const waiting = [...this.#behind];
-        this.#backlog = await backlog(this.pool);
+        this.#backlog = await backlog(this.#db);
         this.#measuredAt = Date.now();
         // Another instance has published what this one left, where nothing has been left since.
         if (this.#backlog.unpublished === 0)
@@ -199,7 +202,7 @@ export class Relay {
       }
       let full = true;
       while (full && this.#running) {
-        const rows = await claimRows(this.pool, SWEEP_SIZE, this.leaseMs * 2);
+        const rows = await claimRows(this.#db, SWEEP_SIZE, this.leaseMs * 2);
         full = rows.length === SWEEP_SIZE;
         const before = this.#publishedInAll;
         await Promise.all(rows.map((row) => this.#take(row)));
