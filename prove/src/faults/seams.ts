@@ -6,9 +6,13 @@ import type { Fault } from './fault.js';
 /** After the death of one service every order accepted before has ended so soon. */
 const ENDS_WITHIN_MS = 10_000;
 
-/** The crashes that divide an effect from what remembers it, one for each service. */
+/** As payment's store has it. */
+const STALE_INTENT_MS = 10_000;
+
+/** The crashes that divide an effect from what remembers it. */
 const DEATHS: readonly [Service, string][] = [
   ['order', 'committed:place'],
+  ['payment', 'committed:intend'],
   ['payment', 'before-transaction:settle'],
   ['inventory', 'before-transaction:payments.completed'],
   ['inventory', 'before-transaction:orders.confirmed'],
@@ -29,11 +33,16 @@ export const seams: readonly Fault[] = [
         const died = performance.now();
         const before = [...scene.clients.accepted];
         await scene.platform.services.get(service)!.ready();
+        let isLeft = false;
         const ended = await scene
-          .until('the orders accepted before it have ended', () => haveEnded(scene, before))
+          .until('the orders accepted before it have ended', async () => {
+            isLeft ||= await leavesIntents(scene);
+            return haveEnded(scene, before);
+          })
           .then(() => true)
           .catch(() => false);
         const took = performance.now() - died;
+        if (isLeft) scene.violations.push(`${service} died at ${seam}, and left an intent to payment's reconciler`);
         if (!ended || took > ENDS_WITHIN_MS)
           scene.violations.push(
             `${service} died at ${seam}, and orders accepted before had ${ended ? 'ended only' : 'not ended'} after ${(took / 1000).toFixed(1)} s`,
@@ -70,6 +79,20 @@ async function die(scene: Scene, service: Service, seam: string): Promise<void> 
   scene.kills.services++;
   await child.start({ CRASH_AT: `${seam}:5` });
   await scene.until(`${service} died at ${seam}`, () => child.deaths > deaths);
+}
+
+/**
+ * Whether an intent is about to be taken over by the reconciler, although the event it came from is not done with: the net
+ * under a handler that remembers too early. One with an unknown outcome is made due at once, and is not meant.
+ */
+async function leavesIntents(scene: Scene): Promise<boolean> {
+  const [row] = await scene.sql<{ n: number }>(
+    'payment',
+    `SELECT count(*)::int AS n FROM payments WHERE status = 'intended' AND NOT cancel_requested
+       AND due_at = updated_at + $1 * interval '1 ms' AND due_at < now() + interval '500 ms'`,
+    [STALE_INTENT_MS],
+  );
+  return row!.n > 0;
 }
 
 async function haveEnded(scene: Scene, orderIds: readonly string[]): Promise<boolean> {

@@ -63,7 +63,7 @@ export const sabotages: readonly Sabotage[] = [
     about: 'payment remembers an event as handled once the intent is stored',
     of: 'payment',
     fault: 'seam-sigkill',
-    caughtBy: /payment died at .* had (not )?ended/,
+    caughtBy: /payment died at committed:intend, and left an intent/,
   },
   {
     name: 'dead-letter-after-term',
