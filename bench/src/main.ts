@@ -1,8 +1,9 @@
 import { main, printed, UsageError } from '@pavane/tools';
 import { writePlot, writeResult } from './compare.js';
 import { benchSaga, describeSaga } from './saga/index.js';
-import type { ProfileName } from './saga/profiles.js';
+import { type ProfileName, profiles } from './saga/profiles.js';
 import { type VariantName, variants } from './saga/variants.js';
+import { describeWhere, whereTimeGoes } from './saga/where.js';
 import { benchTransport, describeTransport } from './transport/index.js';
 
 const ROUNDS = { saga: '3', transport: '3', compare: '7' };
@@ -31,6 +32,15 @@ const commands = {
     return { text: describeTransport(report), report };
   },
 
+  async where(texts: Texts) {
+    const { seconds, inFlight, profiles: named, variants: chosen } = sagaOptions(texts, '1');
+    const variant = variants.find(({ name }) => name === (texts.only ? chosen[0] : 'ours'))!;
+    const report = await printed('samples of every service', () =>
+      whereTimeGoes(variant, profiles[named[0]!], { seconds, inFlight }),
+    );
+    return { text: describeWhere(report), report };
+  },
+
   async compare(texts: Texts) {
     const saga = await benchSaga(sagaOptions(texts, ROUNDS.compare));
     // Now, and not at the end: a run that is cut off keeps what it has.
@@ -43,10 +53,11 @@ const commands = {
 };
 
 await main({
-  usage: 'npm run bench -- saga | transport | compare [--rounds N] [--seconds N] [--json] …',
+  usage: 'npm run bench -- saga | transport | where | compare [--rounds N] [--seconds N] [--json] …',
   about: [
     'saga       the whole saga, from POST /orders to the ending, beside a textbook and a floor',
     'transport  events and requests of libs/jetstream alone, beside the bare client and its peers',
+    'where      where the CPU time of a saga goes: samples of every service at full load',
     'compare    both with more rounds; kept in bench/results, and drawn in docs/performance.svg',
     '',
     'Load generator, services, broker and database all run on this machine; see bench/README.md.',

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NatsServer } from '@pavane/testing/servers';
-import { freePorts, LocalPlatform, type Settings } from '@pavane/tools';
+import { freePorts, LocalPlatform, SERVICES, type Settings } from '@pavane/tools';
 import { brokerOf, type Profile } from './profiles.js';
 import type { Variant } from './variants.js';
 
@@ -20,7 +20,7 @@ export class Stand {
     readonly startSeconds: number,
   ) {}
 
-  static async start(variant: Variant, profile: Profile): Promise<Stand> {
+  static async start(variant: Variant, profile: Profile, env: Record<string, string> = {}): Promise<Stand> {
     const { entries, idle } = variant;
     const dir = mkdtempSync(join(tmpdir(), 'pavane-bench-'));
     // PostgreSQL may run under an account of its own, which has to get in.
@@ -33,7 +33,10 @@ export class Stand {
         orderDeadline: ORDER_DEADLINE,
         slowChargeMs: 14_000,
         // What the floor needs to know in the place of the services that it stands for.
-        env: { order: { PROVIDER_PORT: `${ports.provider}`, SMTP_PORT: `${ports.smtp}` } },
+        env: {
+          ...Object.fromEntries(SERVICES.map((service) => [service, env])),
+          order: { PROVIDER_PORT: `${ports.provider}`, SMTP_PORT: `${ports.smtp}`, ...env },
+        },
       };
       const brokers: NatsServer[] = [];
       const started = performance.now();
