@@ -19,11 +19,11 @@ const results = [];
 for (const suite of chosen) {
   const mutants = await new Stryker(optionsOf(suite)).runMutationTest();
   results.push({ ...suite, mutants: mutants.filter(({ status }) => status !== 'Ignored') });
+  // Now, and not at the end: a run that is cut off keeps what it has.
+  mkdirSync('prove/results', { recursive: true });
+  writeFileSync('prove/results/mutation.md', pageOf(results));
 }
-const page = pageOf(results);
-console.log(`\n${page}`);
-mkdirSync('prove/results', { recursive: true });
-writeFileSync('prove/results/mutation.md', page);
+console.log(`\n${pageOf(results)}`);
 const weak = results.filter(({ mutants, atLeast }) => scoreOf(mutants) < atLeast);
 for (const { name, mutants, atLeast } of weak)
   console.error(`${name}: ${scoreOf(mutants).toFixed(1)} % of the mutants were noticed; it has to be ${atLeast} %`);

@@ -19,7 +19,8 @@ export const network: readonly Fault[] = [
   }),
   throughProxies(['postgres'], {
     name: 'two-instances',
-    about: 'two instances of every service, whose transactions overlap: 5 to 20 ms each way to PostgreSQL',
+    about:
+      'two instances of every service, whose transactions overlap: 5 to 20 ms each way to PostgreSQL, and one commit in eight is overtaken by half a second of others',
     when: 'full',
     async run(scene, [proxy]) {
       const urls = [scene.platform.addresses.http.order];
@@ -30,9 +31,12 @@ export const network: readonly Fault[] = [
       }
       scene.clients.balance(() => scene.random.pick(urls));
       proxy!.delays(5, 20);
+      proxy!.holdsCommits(8, 500);
       const stopComing = scene.clients.keepComing(20);
       await scene.accepted(600).finally(stopComing);
       proxy!.delays(0);
+      proxy!.holdsCommits(0);
+      if (proxy!.overtaken < 20) scene.violations.push(`only ${proxy!.overtaken} commits were held back`);
     },
   }),
   throughProxies(ALL, {

@@ -63,4 +63,18 @@ describe('a proxy', () => {
     await closed;
     expect([heard, proxy.cuts]).toEqual([[], 1]);
   });
+
+  it('holds a commit back, while what others send passes it', async () => {
+    proxy.holdsCommits(1, 300);
+    const [late, prompt] = [await client(), await client()];
+    const order: string[] = [];
+    late.on('data', () => order.push('commit')).on('error', () => undefined);
+    prompt.on('data', () => order.push('other')).on('error', () => undefined);
+    const answered = once(late, 'data');
+    late.write('Q\0\0\0\x0bCOMMIT\0');
+    prompt.write('Q\0\0\0\x0aBEGIN\0');
+    await answered;
+    expect([order, proxy.overtaken]).toEqual([['other', 'commit'], 1]);
+    for (const socket of [late, prompt]) socket.destroy();
+  });
 });

@@ -9,6 +9,16 @@ import type { Fault, Stage } from './fault.js';
 
 /** `CommandComplete` of a COMMIT, as PostgreSQL sends it. */
 const COMMITTED = Buffer.from('C\0\0\0\x0bCOMMIT\0', 'latin1');
+/** The query `COMMIT`, as a client sends it. */
+const COMMIT = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1');
+
+/** What is done to pieces of data on their way. */
+interface Harm {
+  /** Whether a piece is not passed on. */
+  swallows?: (data: Buffer) => boolean;
+  /** By how many milliseconds a piece comes late, and all that follow it. */
+  lateness?: (data: Buffer) => number;
+}
 
 /** A TCP proxy on loopback that passes everything on until it is told to do harm. Chance decides what it is told to draw. */
 export class Proxy {
@@ -18,9 +28,12 @@ export class Proxy {
   cuts = 0;
   /** Pieces of data that were held up so far. */
   held = 0;
+  /** Commits so far that were held back for others to overtake. */
+  overtaken = 0;
   #server: Server | undefined;
   #latency: readonly [from: number, to: number] = [0, 0];
   #oneIn = 0;
+  #late: { oneIn: number; ms: number } | undefined;
   readonly #connections = new Set<() => void>();
 
   private constructor(
@@ -46,6 +59,11 @@ export class Proxy {
   /** Loses the answers to one in so many commits, connection and all, after the server has committed; 0 ends that. */
   cutsCommits(oneIn: number): void {
     this.#oneIn = oneIn;
+  }
+
+  /** Holds back one in so many commits before the server sees it, so that later transactions commit first; 0 ends that. */
+  holdsCommits(oneIn: number, ms = 0): void {
+    this.#late = oneIn > 0 ? { oneIn, ms } : undefined;
   }
 
   /** Resets every connection there is (RST to both sides). */
@@ -84,32 +102,41 @@ export class Proxy {
       socket.on('error', reset).on('close', () => {
         if (client.destroyed && server.destroyed) this.#connections.delete(reset);
       });
-    this.#forward(client, server);
-    this.#forward(server, client, (data) => {
+    this.#forward(client, server, { lateness: (data) => this.#latenessOf(data) });
+    const swallows = (data: Buffer) => {
       if (this.#oneIn === 0 || !data.includes(COMMITTED) || this.random.int(1, this.#oneIn) > 1) return false;
       this.cuts++;
       reset();
       return true;
-    });
+    };
+    this.#forward(server, client, { swallows });
   }
 
-  #forward(from: Socket, to: Socket, swallows: (data: Buffer) => boolean = () => false): void {
+  #forward(from: Socket, to: Socket, { swallows, lateness }: Harm): void {
     let last = Promise.resolve();
-    const inTurn = (act: () => void) => {
+    const inTurn = (act: () => void, lateBy = 0) => {
       const [least, most] = this.#latency;
-      const due = performance.now() + (most > 0 ? this.random.int(least, most) : 0);
+      const due = performance.now() + (most > 0 ? this.random.int(least, most) : 0) + lateBy;
       if (most > 0) this.held++;
       last = actAfter(last, due, act);
     };
     from.on('data', (data) => {
-      if (swallows(data)) return;
-      inTurn(() => {
+      if (swallows?.(data)) return;
+      const pass = () => {
         if (to.destroyed || to.write(data)) return;
         from.pause();
         to.once('drain', () => from.resume());
-      });
+      };
+      inTurn(pass, lateness?.(data));
     });
     from.on('end', () => inTurn(() => to.end()));
+  }
+
+  #latenessOf(data: Buffer): number {
+    const late = this.#late;
+    if (!late || !data.includes(COMMIT) || this.random.int(1, late.oneIn) > 1) return 0;
+    this.overtaken++;
+    return late.ms;
   }
 }
 
