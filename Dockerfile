@@ -28,4 +28,4 @@ EXPOSE 3000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=5 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 3000}/health/ready`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # exec: signals must reach Node, which drains.
-CMD ["sh", "-c", "cd apps/$APP && exec node --import @pavane/telemetry/register dist/main.js"]
+CMD ["sh", "-c", "cd apps/$APP && exec node --max-semi-space-size=4 --import @pavane/telemetry/register dist/main.js"]

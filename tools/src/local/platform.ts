@@ -131,6 +131,8 @@ export class LocalPlatform {
     return new Child({
       name,
       args: [
+        // As in the Dockerfile. The default young generation is four times as large, which shows as 20 MB a process at rest.
+        '--max-semi-space-size=4',
         ...['--import', '@pavane/telemetry/register'],
         ...(this.options.injectable ? ['--import', '@pavane/testing/crash'] : []),
         this.options.entries?.[service] ?? 'dist/main.js',
