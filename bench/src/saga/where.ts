@@ -40,7 +40,6 @@ export async function whereTimeGoes(
     const stand = await Stand.start(variant, profile, sampled);
     const names = new Map(Object.entries(stand.processes).map(([name, pid]) => [pid, name]));
     const { orders, took, from, to } = await loaded(stand, { seconds, inFlight });
-    await stand.stop({ keep: false });
 
     const functions = new Map<string, { name: string; where: string; usPerSaga: number }>();
     const usPerSaga: Where['usPerSaga'] = {};
@@ -91,15 +90,20 @@ export function describeWhere({ sagasPerSecond, usPerSaga, functions }: Where): 
   ].join('\n');
 }
 
+/** Loads a platform and stops it: a process writes its samples when it ends. */
 async function loaded(stand: Stand, { seconds, inFlight }: { seconds: number; inFlight: number }) {
-  const load = await Load.on(stand.platform.addresses);
   try {
-    await warmUp(load, { seconds });
-    const from = nowUs();
-    const { orders, settledSeconds } = await load.closed({ inFlight, seconds });
-    return { orders, took: settledSeconds, from, to: nowUs() };
+    const load = await Load.on(stand.platform.addresses);
+    try {
+      await warmUp(load, { seconds });
+      const from = nowUs();
+      const { orders, settledSeconds } = await load.closed({ inFlight, seconds });
+      return { orders, took: settledSeconds, from, to: nowUs() };
+    } finally {
+      await load.close();
+    }
   } finally {
-    await load.close();
+    await stand.stop({ keep: false });
   }
 }
 
