@@ -65,6 +65,8 @@ it.each<[string, Meaning[]]>([
   ['55P03', ['given up']],
   ['40001', ['in the way']],
   ['40P01', ['in the way']],
+  ['0A000', ['in the way']],
+  ['26000', ['in the way']],
   ['23505', ['in the way', 'refused']],
   ['23514', ['refused']],
   ['22001', ['refused', 'impossible']],

@@ -37,6 +37,8 @@ export async function transaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): 
     await client.query('COMMIT');
     return result;
   } catch (error) {
+    // Its prepared statements would go on failing.
+    if (isStale(error)) broken = error as Error;
     await client.query('ROLLBACK').catch((rollback: Error) => (broken = rollback));
     throw error;
   } finally {
@@ -82,8 +84,15 @@ export const isAway = (error: unknown): boolean =>
 /** Whether the database gave up on one statement for waiting too long, which says nothing about the next. */
 export const isGivenUp = (error: unknown): boolean => ['57014', '55P03'].includes(codeOf(error));
 
-/** Whether another transaction got in the way: the same work, done again at once, sees what that one committed. */
-export const isConflict = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(codeOf(error));
+/** Whether a prepared statement no longer fits, because a migration changed what it reads or a pooler forgot it. */
+const isStale = (error: unknown): boolean => ['0A000', '26000'].includes(codeOf(error));
+
+/**
+ * Whether the same work, done again at once, may succeed: another transaction got in the way, and by then has committed;
+ * or a statement has to be prepared anew.
+ */
+export const isConflict = (error: unknown): boolean =>
+  ['40001', '40P01', '23505'].includes(codeOf(error)) || isStale(error);
 
 /** Whether the data itself was refused (SQLSTATE classes 22 and 23): only these single a message out of its set. */
 export const isDataError = (error: unknown): boolean => /^(22|23)...$/.test(codeOf(error));

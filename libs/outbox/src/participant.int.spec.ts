@@ -54,6 +54,15 @@ describe('a message', () => {
     expect(shelf.rows).toHaveLength(1);
   });
 
+  it('is handled although a migration has changed what its statements read', async () => {
+    const pool = await databases.pool();
+    const participant = counters(pool);
+    await participant.handle(add('a', 1), delivery());
+    await pool.query('ALTER TABLE counters ALTER COLUMN value TYPE smallint');
+    expect(await participant.handle(add('a', 2), delivery())).toMatchObject({ value: 3 });
+    expect(await valueOf(pool, 'a')).toBe(3);
+  });
+
   it('is new to each durable that hears it', async () => {
     const pool = await databases.pool();
     const participant = counters(pool);
