@@ -49,7 +49,8 @@ export class JetStreamConnection {
 
   /** Where replies arrive. */
   get replies(): Replies {
-    return (this.inbox ??= new Replies(this.nc, createInbox(this.options.connection.inboxPrefix)));
+    const forget = () => (this.inbox = undefined);
+    return (this.inbox ??= new Replies(this.nc, createInbox(this.options.connection.inboxPrefix), forget));
   }
 
   /** Connects in the background, trying for ever. Safe to call more than once. */
@@ -152,6 +153,8 @@ export class JetStreamConnection {
   private async watchForEnd(nc: NatsConnection): Promise<void> {
     const cause = await nc.closed();
     this.up = false;
+    // What the client itself does not say of an end that was asked for.
+    this.events.emit('disconnect');
     if (this.stopped.signal.aborted) return;
     const error = new Error(
       `The connection of ${this.options.service} to its broker is closed for good: ${cause?.message ?? 'no reason given'}. Restart the process.`,

@@ -60,7 +60,7 @@ export class JetStreamClient extends ClientProxy {
   }
 
   protected publish(packet: ReadPacket, callback: (reply: WritePacket) => void): () => void {
-    const { nc } = this.connection;
+    const { nc, replies } = this.connection;
     const subject = this.normalizePattern(packet.pattern);
     const { id } = this.assignPacketId(packet);
     const late = setTimeout(() => {
@@ -69,7 +69,7 @@ export class JetStreamClient extends ClientProxy {
         err: new RetryLater(`'${subject}' was not answered within ${REQUEST_TIMEOUT_MS} ms. Try again later.`),
       });
     }, REQUEST_TIMEOUT_MS);
-    const { address, forget } = this.connection.replies.expect((error, message) => {
+    const { address, forget } = replies.expect((error, message) => {
       clearTimeout(late);
       const reply = error ? { err: error } : this.read(subject, id, message);
       if (reply?.err !== undefined || reply?.isDisposed) forget();
@@ -81,10 +81,15 @@ export class JetStreamClient extends ClientProxy {
     };
     const headers: Record<string, string> = { ...packet.metadata };
     propagation.inject(context.active(), headers);
-    nc.publish(subject, JSON.stringify({ id, pattern: packet.pattern, data: packet.data as unknown }), {
-      reply: address,
-      headers: toMsgHdrs(headers),
-    });
+    try {
+      nc.publish(subject, JSON.stringify({ id, pattern: packet.pattern, data: packet.data as unknown }), {
+        reply: address,
+        headers: toMsgHdrs(headers),
+      });
+    } catch (error) {
+      end();
+      throw error;
+    }
     return end;
   }
 
@@ -92,7 +97,13 @@ export class JetStreamClient extends ClientProxy {
     if (message.data.length === 0 && message.headers?.code === 503) {
       return { err: new RetryLater(`Nobody answers '${subject}'. Start the service that has its handler.`) };
     }
-    const { id: of, err, response, isDisposed } = message.json<WritePacket & { id?: string }>();
+    let reply: WritePacket & { id?: string };
+    try {
+      reply = message.json();
+    } catch (cause) {
+      return { err: new Error(`The reply of '${subject}' is not JSON. Correct what answers it.`, { cause }) };
+    }
+    const { id: of, err, response, isDisposed } = reply;
     if (of !== undefined && of !== id) return undefined;
     return err !== undefined && err !== null
       ? { err, isDisposed: true }

@@ -22,6 +22,9 @@ import type { JetStreamPublisher } from './publisher.js';
 import { Semaphore } from './semaphore.js';
 import { Metrics } from './telemetry.js';
 
+/** What is told of a failure whose details are nobody's business; Nest's own words. */
+const UNANSWERABLE = { status: 'error', message: 'Internal server error' };
+
 /** How long a scrape may wait for the broker. */
 const INSPECT_TIMEOUT_MS = 1_000;
 
@@ -188,18 +191,34 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
       return;
     }
     const request = new Promise<void>((resolve) => {
-      const respond = (reply: WritePacket) => {
+      const send = (reply: WritePacket) => {
         const err = reply.err instanceof Error ? { status: 'error', message: reply.err.message } : reply.err;
         message.respond(JSON.stringify({ ...reply, err, id: packet.id }));
+      };
+      const respond = (reply: WritePacket) => {
+        try {
+          send(reply);
+        } catch (error) {
+          // Too large, or nothing that JSON can say: whoever asked is told so rather than left to wait.
+          this.logger.error({ message: 'a reply could not be sent', subject: message.subject, error });
+          if (reply.err === undefined) respond({ err: UNANSWERABLE, isDisposed: true });
+        }
         if (reply.isDisposed) resolve();
       };
       // Nest's own handleRequest makes a stream of every answer.
       this.runWithProcessingHooks(context, async (end) => {
-        const result: unknown = await handler(packet.data, context);
-        if (isObservable(result)) this.send(result.pipe(finalize(end)), respond);
-        else {
+        try {
+          const result: unknown = await handler(packet.data, context);
+          if (isObservable(result)) this.send(result.pipe(finalize(end)), respond);
+          else {
+            end();
+            respond({ response: result, isDisposed: true });
+          }
+        } catch (error) {
+          // Nest's filters have turned every failure of a handler into a stream; one of them has failed itself.
           end();
-          respond({ response: result, isDisposed: true });
+          this.logger.error(toError(error));
+          respond({ err: UNANSWERABLE, isDisposed: true });
         }
       });
     });

@@ -25,8 +25,12 @@ export class PayloadPipe extends ValidationPipe {
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     const { type, metatype } = metadata;
     if (type !== 'custom' && metatype && rulesOf(metatype)) {
-      const payload: unknown = plainToInstance(metatype, value);
-      if (holds(payload)) return payload;
+      try {
+        const payload: unknown = plainToInstance(metatype, value);
+        if (holds(payload)) return payload;
+      } catch {
+        // Junk that class-transformer stumbles over, which the pipe takes out before.
+      }
     }
     return super.transform(value, metadata);
   }

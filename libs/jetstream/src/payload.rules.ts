@@ -43,13 +43,20 @@ function fieldHolds(object: object, value: unknown, { conditions, checks, isNest
       value,
       constraints: metadata.constraints as unknown[],
     };
+    if (metadata.each && (value instanceof Set || value instanceof Map)) return false;
     for (const { instance } of constraints) {
-      const passes = (one: unknown) => instance.validate(one, about) === true;
+      const passes = (one: unknown) => isTrue(instance.validate(one, about));
       if (!(metadata.each && Array.isArray(value) ? value.every(passes) : passes(value))) return false;
     }
   }
   if (!isNested || value === undefined) return true;
   return Array.isArray(value) ? value.every(holds) : holds(value);
+}
+
+/** A check that takes time without having said so is done again by class-validator, which waits for it. */
+function isTrue(verdict: Promise<boolean> | boolean): boolean {
+  if (verdict instanceof Promise) verdict.catch(() => undefined);
+  return verdict === true;
 }
 
 type Condition = (object: object, value: unknown) => boolean;

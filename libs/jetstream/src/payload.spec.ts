@@ -1,4 +1,4 @@
-import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
+import { type ArgumentMetadata, BadRequestException, ValidationPipe } from '@nestjs/common';
 import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
@@ -21,6 +21,7 @@ import {
   type ValidatorConstraintInterface,
 } from 'class-validator';
 import fc from 'fast-check';
+import { Unprocessable } from './errors.js';
 import { PayloadPipe } from './payload.pipe.js';
 import { rulesOf } from './payload.rules.js';
 
@@ -71,8 +72,8 @@ const theirs = new ValidationPipe({ whitelist: true, forbidNonWhitelisted: true,
 const outcome = async (pipe: ValidationPipe, value: unknown, type: ArgumentMetadata['metatype'] = Ordered) => {
   try {
     return { is: (await pipe.transform(structuredClone(value), about(type))) as unknown };
-  } catch {
-    return 'refused';
+  } catch (error) {
+    return error instanceof BadRequestException || error instanceof Unprocessable ? 'refused' : error;
   }
 };
 
@@ -102,6 +103,8 @@ const changed = fc
         'extra',
         '__proto__',
         'constructor',
+        'total.constructor',
+        'items.0.__proto__',
       ),
       to: fc.oneof(
         fc.constantFrom<unknown>(

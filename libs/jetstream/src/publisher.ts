@@ -74,14 +74,14 @@ export class JetStreamPublisher {
       if (!this.connection.isConnected) {
         throw new RetryLater(`'${subject}' was not published: the broker is away. It is being reconnected to.`);
       }
-      const { nc } = this.connection;
-      const { address, forget } = this.connection.replies.expect((error, answer) => {
+      const { nc, replies } = this.connection;
+      const { address, forget } = replies.expect((error, answer) => {
         this.settled(sent);
         try {
           if (error) throw lost(subject, error);
           resolve(storedAt(subject, answer));
         } catch (refusal) {
-          reject(refusal);
+          reject(isOurs(refusal) ? refusal : lost(subject, toError(refusal)));
         }
       });
       const sent: Sent = { subject, until: performance.now() + TIMEOUT_MS, forget, reject };
@@ -133,10 +133,13 @@ function storedAt(subject: string, answer: Msg): { seq: number; duplicate: boole
       `'${subject}' was not published: no stream listens on this subject, or JetStream is starting. If it lasts, run 'npm run topology -- apply'.`,
     );
   }
-  const { seq, duplicate = false, error } = answer.json<PubAck>();
+  const { seq, duplicate = false, error } = answer.json<Partial<PubAck>>();
   if (error) throw refused(subject, new JetStreamApiError(error));
+  if (typeof seq !== 'number') throw new TypeError('the answer is no PubAck');
   return { seq, duplicate };
 }
+
+const isOurs = (error: unknown): boolean => error instanceof RetryLater || error instanceof PublishRejected;
 
 function lost(subject: string, cause: Error): RetryLater {
   return new RetryLater(

@@ -11,11 +11,15 @@ export class Replies {
   constructor(
     nc: NatsConnection,
     private readonly inbox: string,
+    /** Told when nothing will arrive here any more: the subscription was refused, and the client has closed it. */
+    refused: () => void = () => undefined,
   ) {
     nc.subscribe(`${inbox}.*`, {
       callback: (error, message) => {
-        if (error) for (const listener of [...this.waiting.values()]) listener(error, message);
-        else this.waiting.get(lastToken(message.subject))?.(null, message);
+        if (error) {
+          refused();
+          for (const listener of [...this.waiting.values()]) listener(error, message);
+        } else this.waiting.get(lastToken(message.subject))?.(null, message);
       },
     });
   }
@@ -25,7 +29,7 @@ export class Replies {
     return this.waiting.size;
   }
 
-  /** Hands every reply that is sent to `address` to the listener, until `forget` is called. */
+  /** Hands every reply that is sent to `address` to the listener, which must not throw, until `forget` is called. */
   expect(listener: Listener): { address: string; forget: () => void } {
     const token = (this.asked++).toString(36);
     this.waiting.set(token, listener);

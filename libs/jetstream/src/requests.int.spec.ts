@@ -35,6 +35,16 @@ class Stock {
     throw new TypeError('secret detail');
   }
 
+  @MessagePattern('stock.huge')
+  huge(): string {
+    return 'x'.repeat(2 ** 21);
+  }
+
+  @MessagePattern('stock.endless')
+  endless(): unknown {
+    return { n: 1n };
+  }
+
   @MessagePattern('stock.slow')
   async slow(): Promise<string> {
     answered.push('slow');
@@ -91,6 +101,24 @@ describe('request and reply', () => {
       status: 'error',
       message: 'Internal server error',
     });
+  });
+
+  it('fails when the reply is larger than the broker takes, or nothing that JSON can say', async () => {
+    await using service = await Service.start(broker.server.url, [Stock]);
+    await serving(service);
+    for (const pattern of ['stock.huge', 'stock.endless'])
+      await expect(firstValueFrom(service.client.send(pattern, {}))).rejects.toEqual({
+        status: 'error',
+        message: 'Internal server error',
+      });
+    expect(await firstValueFrom(service.client.send('stock.get.a', { sku: 'a' }))).toMatchObject({ sku: 'a' });
+  });
+
+  it('fails at once when the request itself cannot be sent, and nothing of it is left', async () => {
+    await using service = await Service.start(broker.server.url, [Stock]);
+    await serving(service);
+    await expect(firstValueFrom(service.client.send('stock.list', 'x'.repeat(2 ** 21)))).rejects.toThrow(/max_payload/);
+    expect(service.connection.replies.outstanding).toBe(0);
   });
 
   it('fails with RetryLater at once when nobody answers, and while the broker was never reached', async () => {
