@@ -34,7 +34,7 @@ const commands = {
 
   async where(texts: Texts) {
     const { seconds, inFlight, profiles: named, variants: chosen } = sagaOptions(texts, '1');
-    const variant = variants.find(({ name }) => name === (texts.only ? chosen[0] : 'ours'))!;
+    const variant = variants.find(({ name }) => name === chosen[0])!;
     const report = await printed('samples of every service', () =>
       whereTimeGoes(variant, profiles[named[0]!], { seconds, inFlight }),
     );

@@ -191,13 +191,10 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
       return;
     }
     const request = new Promise<void>((resolve) => {
-      const send = (reply: WritePacket) => {
-        const err = reply.err instanceof Error ? { status: 'error', message: reply.err.message } : reply.err;
-        message.respond(JSON.stringify({ ...reply, err, id: packet.id }));
-      };
       const respond = (reply: WritePacket) => {
+        const err = reply.err instanceof Error ? { status: 'error', message: reply.err.message } : reply.err;
         try {
-          send(reply);
+          message.respond(JSON.stringify({ ...reply, err, id: packet.id }));
         } catch (error) {
           // Too large, or nothing that JSON can say: whoever asked is told so rather than left to wait.
           this.logger.error({ message: 'a reply could not be sent', subject: message.subject, error });
