@@ -2,6 +2,7 @@ import { type ArgumentMetadata, Injectable, ValidationPipe } from '@nestjs/commo
 import { plainToInstance } from 'class-transformer';
 import type { ValidationError } from 'class-validator';
 import { Unprocessable } from './errors.js';
+import { instanceOf } from './payload.instance.js';
 import { holds, rulesOf } from './payload.rules.js';
 
 /**
@@ -26,7 +27,7 @@ export class PayloadPipe extends ValidationPipe {
     const { type, metatype } = metadata;
     if (type !== 'custom' && metatype && rulesOf(metatype)) {
       try {
-        const payload: unknown = plainToInstance(metatype, value);
+        const payload: unknown = instanceOf(metatype as new () => object, value) ?? plainToInstance(metatype, value);
         if (holds(payload)) return payload;
       } catch {
         // Junk that class-transformer stumbles over, which the pipe takes out before.
