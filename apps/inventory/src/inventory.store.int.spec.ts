@@ -20,7 +20,7 @@ const store = new InventoryStore();
 beforeAll(async () => {
   postgres = await startPostgres({ databases: ['inventory'] });
   await applyMigrations(postgres.url('inventory'), new URL('../prisma/migrations/', import.meta.url));
-  pool = new Pool({ connectionString: postgres.url('inventory'), max: 20 });
+  pool = new Pool({ connectionString: postgres.url('inventory'), pipeline: true, max: 20 });
 }, 60_000);
 beforeEach(async () => {
   await pool.query('TRUNCATE stock, reservations, messaging.inbox, messaging.outbox');

@@ -22,7 +22,7 @@ const store = new NotificationStore();
 beforeAll(async () => {
   postgres = await startPostgres({ databases: ['notification'] });
   await applyMigrations(postgres.url('notification'), new URL('../prisma/migrations/', import.meta.url));
-  pool = new Pool({ connectionString: postgres.url('notification') });
+  pool = new Pool({ connectionString: postgres.url('notification'), pipeline: true });
 }, 60_000);
 afterAll(async () => {
   await pool?.end();

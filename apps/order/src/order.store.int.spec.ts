@@ -12,7 +12,7 @@ let store: OrderStore;
 beforeAll(async () => {
   postgres = await startPostgres({ databases: ['order'] });
   await applyMigrations(postgres.url('order'), new URL('../prisma/migrations/', import.meta.url));
-  pool = new Pool({ connectionString: postgres.url('order') });
+  pool = new Pool({ connectionString: postgres.url('order'), pipeline: true });
   store = new OrderStore(pool);
 }, 60_000);
 afterEach(() => pool.query('TRUNCATE orders, history'));

@@ -13,7 +13,7 @@ let store: PaymentStore;
 beforeAll(async () => {
   postgres = await startPostgres({ databases: ['payment'] });
   await applyMigrations(postgres.url('payment'), new URL('../prisma/migrations/', import.meta.url));
-  pool = new Pool({ connectionString: postgres.url('payment') });
+  pool = new Pool({ connectionString: postgres.url('payment'), pipeline: true });
   store = new PaymentStore(pool);
 }, 60_000);
 afterAll(async () => {

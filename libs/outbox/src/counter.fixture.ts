@@ -120,7 +120,7 @@ export class CounterDatabases implements AsyncDisposable {
 
   /** A pool on a database, by default a new one. */
   async pool(url?: string): Promise<Pool> {
-    const pool = new Pool({ connectionString: url ?? (await this.create()), max: 10 });
+    const pool = new Pool({ connectionString: url ?? (await this.create()), max: 10, pipeline: true });
     pool.on('error', () => undefined);
     this.#pools.push(pool);
     return pool;

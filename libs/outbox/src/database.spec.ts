@@ -1,4 +1,4 @@
-import { isAway, isConflict, isDataError, isGivenUp, isImpossible } from './database.js';
+import { isAway, isConflict, isDataError, isGivenUp, isImpossible, together } from './database.js';
 
 const code = (text: unknown) => Object.assign(new Error('no'), { code: text });
 const saying = (message: string) => new Error(message);
@@ -79,4 +79,21 @@ it.each<[string, Meaning[]]>([
 ])('SQLSTATE %s means %j', (sqlState, meanings) => {
   const told = { 'given up': isGivenUp, 'in the way': isConflict, refused: isDataError, impossible: isImpossible };
   expect(Object.entries(told).flatMap(([meaning, is]) => (is(code(sqlState)) ? [meaning] : []))).toEqual(meanings);
+});
+
+describe('statements that are sent together', () => {
+  it('fail for the reason that made the others fail, and not before all have ended', async () => {
+    const last = Promise.withResolvers<void>();
+    let ended = false;
+    const all = together([
+      Promise.reject(code('25P02')),
+      Promise.reject(code('23505')),
+      last.promise.then(() => (ended = true)),
+    ]);
+    last.resolve();
+    await expect(all).rejects.toMatchObject({ code: '23505' });
+    expect(ended).toBe(true);
+    await expect(together([Promise.reject(code('25P02'))])).rejects.toMatchObject({ code: '25P02' });
+    expect(await together([Promise.resolve(1), Promise.resolve('two')])).toEqual([1, 'two']);
+  });
 });

@@ -24,16 +24,21 @@ export const prepared = (db: Pool | PoolClient): Tx => ({
   },
 });
 
-/** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
-export async function transaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+/**
+ * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. Statements are sent without
+ * waiting for those before them, so the pool must be made with `pipeline: true`; what is only read may be asked for at once,
+ * and `begun` must have resolved before anything is written.
+ */
+export async function transaction<T>(pool: Pool, work: (tx: Tx, begun: Promise<unknown>) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   // A pool listens to idle connections only: one that is lost between two statements would end the process.
   const lost = (error: Error): void => void (broken = error);
   client.on('error', lost);
   try {
-    await client.query('BEGIN');
-    const result = await work(prepared(client));
+    if (!client.pipeline) throw new TypeError('The pool does not pipeline. Make it with { pipeline: true }.');
+    const begun = client.query('BEGIN');
+    const [result] = await together([work(prepared(client), begun), begun]);
     await client.query('COMMIT');
     return result;
   } catch (error) {
@@ -46,6 +51,19 @@ export async function transaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): 
     client.off('error', lost);
     client.release(broken);
   }
+}
+
+/**
+ * Waits until none of these is at work any more, whatever became of them. Rejects with the first reason that is not just
+ * that the transaction had failed before.
+ */
+export async function together<const T extends readonly Promise<unknown>[]>(
+  all: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const settled = await Promise.allSettled(all);
+  const reasons = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  if (reasons.length > 0) throw reasons.find((reason) => codeOf(reason) !== '25P02') ?? reasons[0];
+  return settled.map((one) => (one as PromiseFulfilledResult<unknown>).value) as never;
 }
 
 /**

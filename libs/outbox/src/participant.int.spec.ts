@@ -1,4 +1,5 @@
 import { eventually } from '@pavane/testing';
+import { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import {
   add,
@@ -341,5 +342,27 @@ describe('a participant', () => {
     });
     await Promise.all([1, 2, 3].map((n) => participant.handle(add('a', n))));
     expect(new Set(moments.slice(1)).size).toBe(1);
+  });
+
+  it('sends all that a set reads at once, and all that it writes', async () => {
+    const pool = await databases.pool();
+    const participant = counters(pool);
+    await participant.handle(add('a', 1), delivery());
+    const client = await pool.connect();
+    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
+    let course = '';
+    client.query = ((...args: unknown[]) => {
+      course += '>';
+      return query(...args).finally(() => (course += '<'));
+    }) as typeof client.query;
+    client.release();
+    await participant.handle(add('a', 1), delivery());
+    expect(course).toBe('>>>><<<<>>><<<><');
+  });
+
+  it('refuses a pool that would send one statement after the other', async () => {
+    const pool = new Pool({ connectionString: await databases.create() });
+    await expect(counters(pool).handle(add('a', 1))).rejects.toThrow('pipeline: true');
+    await pool.end();
   });
 });

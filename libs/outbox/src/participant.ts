@@ -1,6 +1,16 @@
 import { RetryLater, seam, Unprocessable } from '@pavane/jetstream';
 import type { Pool } from 'pg';
-import { hold, isAway, isConflict, isDataError, isGivenUp, isImpossible, transaction, type Tx } from './database.js';
+import {
+  hold,
+  isAway,
+  isConflict,
+  isDataError,
+  isGivenUp,
+  isImpossible,
+  together,
+  transaction,
+  type Tx,
+} from './database.js';
 import { type Delivery, findHandled, refuseForgotten, rememberHandled } from './inbox.js';
 import { type Outbound, type OutboxRow, rowOf, storeRows } from './outbox.js';
 import { currentTrace, type Trace } from './trace.js';
@@ -118,7 +128,7 @@ export class Participant<State = unknown, M extends Message = Message, F extends
       const reached = (point: string) => jobs.forEach(({ message }) => seam(point, message.type, message.orderId));
       const rows: OutboxRow[] = [];
       reached('before-transaction');
-      const outcomes = await transaction(this.options.pool, (tx) => this.#commit(tx, jobs, rows));
+      const outcomes = await transaction(this.options.pool, (tx, begun) => this.#commit(tx, begun, jobs, rows));
       reached('committed');
       if (rows.length > 0) this.options.outlet.offer(rows);
       for (const [job, outcome] of outcomes) {
@@ -143,26 +153,25 @@ export class Participant<State = unknown, M extends Message = Message, F extends
     return undefined;
   }
 
-  async #commit(tx: Tx, jobs: readonly Job<State, M>[], rows: OutboxRow[]) {
+  async #commit(tx: Tx, begun: Promise<unknown>, jobs: readonly Job<State, M>[], rows: OutboxRow[]) {
     const { rules, store } = this.options;
     const now = this.options.now();
     const ids = [...new Set(jobs.map((job) => rules.aggregateOf(job.message)))].sort();
-    await hold(
-      tx,
-      jobs.map((job) => job.message.orderId),
-    );
-    const states = new Map(
-      await store.load(
+    const messages = jobs.map((job) => job.message);
+    // Sent at once and done in this order: whoever handled the same delivery meanwhile has committed once its order is held.
+    const [, , handled, loaded] = await together([
+      begun,
+      hold(
         tx,
-        ids,
-        jobs.map((job) => job.message),
+        messages.map(({ orderId }) => orderId),
       ),
-    );
-    // Looked up under the aggregates' locks: whoever handled the same delivery meanwhile has committed by now.
-    const handled = await findHandled(
-      tx,
-      jobs.flatMap((job) => job.delivery ?? []),
-    );
+      findHandled(
+        tx,
+        jobs.flatMap((job) => job.delivery ?? []),
+      ),
+      store.load(tx, ids, messages),
+    ]);
+    const states = new Map(loaded);
     const facts = new Map<string, { orderId: string; fact: F; trace: Trace }[]>();
     const remembered: Delivery[] = [];
     const outcomes = new Map<Job<State, M>, { state: State } | { error: unknown }>();
@@ -207,9 +216,11 @@ export class Participant<State = unknown, M extends Message = Message, F extends
         ? [{ id, state: states.get(id)!, facts: about, at: now, traceparent: about[0]!.trace.traceparent }]
         : [];
     });
-    if (changes.length > 0) await store.save(tx, changes);
-    await rememberHandled(tx, remembered);
-    await storeRows(tx, rows, this.options.outlet.leaseMs);
+    await together([
+      changes.length > 0 ? store.save(tx, changes) : Promise.resolve(),
+      rememberHandled(tx, remembered),
+      storeRows(tx, rows, this.options.outlet.leaseMs),
+    ]);
     return outcomes;
   }
 }

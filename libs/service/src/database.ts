@@ -19,6 +19,8 @@ export function createPool(config: ServiceConfig, name: string, max = config.DAT
     connectionString: config.DATABASE_URL,
     application_name: name,
     max,
+    // As the outbox needs it: what a transaction asks for is sent without waiting for the answer before.
+    pipeline: true,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: config.DATABASE_STATEMENT_TIMEOUT,
     // Nothing else ends a query on a half-open link before TCP gives up, which takes minutes.
