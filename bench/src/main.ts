@@ -1,5 +1,6 @@
 import { main, printed, UsageError } from '@pavane/tools';
 import { writePlot, writeResult } from './compare.js';
+import { writePage } from './page.js';
 import { benchSaga, describeSaga } from './saga/index.js';
 import { type ProfileName, profiles } from './saga/profiles.js';
 import { type VariantName, variants } from './saga/variants.js';
@@ -33,11 +34,7 @@ const commands = {
   },
 
   async where(texts: Texts) {
-    const { seconds, inFlight, profiles: named, variants: chosen } = sagaOptions(texts, '1');
-    const variant = variants.find(({ name }) => name === chosen[0])!;
-    const report = await printed('samples of every service', () =>
-      whereTimeGoes(variant, profiles[named[0]!], { seconds, inFlight }),
-    );
+    const report = await sampled(sagaOptions(texts, '1'));
     return { text: describeWhere(report), report };
   },
 
@@ -47,8 +44,10 @@ const commands = {
     const files = [writeResult('saga', saga)];
     const transport = await benchTransport(transportOptions(texts, ROUNDS.compare));
     files.push(writeResult('transport', transport), writePlot(saga, transport));
+    const where = await sampled(sagaOptions({ ...texts, profile: 'r1' }, '1'));
+    files.push(writeResult('where', where), writePage(saga, transport, where));
     const text = [describeSaga(saga), '', describeTransport(transport), '', ...files.map((file) => `  ${file}`)];
-    return { text: text.join('\n'), report: { saga, transport } };
+    return { text: text.join('\n'), report: { saga, transport, where } };
   },
 };
 
@@ -58,7 +57,7 @@ await main({
     'saga       the whole saga, from POST /orders to the ending, beside a textbook and a floor',
     'transport  events and requests of libs/jetstream alone, beside the bare client and its peers',
     'where      where the CPU time of a saga goes: samples of every service at full load',
-    'compare    both with more rounds; kept in bench/results, and drawn in docs/performance.svg',
+    'compare    all of it with more rounds; kept in bench/results, drawn and told in docs/performance.md',
     '',
     'Load generator, services, broker and database all run on this machine; see bench/README.md.',
   ].join('\n'),
@@ -94,6 +93,12 @@ await main({
     return 0;
   },
 });
+
+/** Where the time of the first of the chosen variants goes, on the first of the chosen profiles. */
+function sampled({ seconds, inFlight, profiles: named, variants: chosen }: ReturnType<typeof sagaOptions>) {
+  const variant = variants.find(({ name }) => name === chosen[0])!;
+  return printed('samples of every service', () => whereTimeGoes(variant, profiles[named[0]!], { seconds, inFlight }));
+}
 
 function sagaOptions(texts: Texts, rounds: string) {
   const { orders, growth } = texts;
