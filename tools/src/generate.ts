@@ -7,7 +7,7 @@ import { ROOT } from './local/settings.js';
 await main({
   usage: 'npm run generate -- [--check]',
   about:
-    'Writes everything that is derived from the saga table: the diagram, the topology page, the JSON Schemas; and copies the DDL of inbox and outbox into the migrations.',
+    'Writes everything that is derived from the saga table: the diagram, the topology page, the permissions on the broker, the JSON Schemas; and copies the DDL of inbox and outbox into the migrations.',
   options: { check: { type: 'boolean' } },
   help: { '--check': 'write nothing; fail if anything that is committed is not what would be written' },
   async run({ check }) {

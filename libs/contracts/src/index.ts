@@ -6,6 +6,7 @@ export * from './events/payments.js';
 export * from './events/values.js';
 export { flags, type FlagTable } from './flags.js';
 export { outboundOf, type Outbound } from './outbound.js';
+export { brokerUsers, permissions, type BrokerUser, type Permissions } from './permissions.js';
 export { saga } from './saga.js';
 export { decideBy, heardBy, saidBy, sourceOf } from './participation.js';
 export type {

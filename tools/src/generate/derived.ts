@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { brokerUsers } from '@pavane/contracts';
 import { ROOT, SERVICES } from '../local/settings.js';
 import { diagram } from './diagram.js';
 import { readingGuide } from './reading.js';
@@ -16,6 +17,7 @@ export function derived(): Map<string, string> {
   const ddl = readFileSync(join(ROOT, 'libs/outbox/sql/messaging.sql'), 'utf8');
   for (const service of SERVICES)
     files.set(`apps/${service}/prisma/migrations/20261121000000_messaging/migration.sql`, ddl);
+  files.set('k8s/files/nats-permissions.json', `${JSON.stringify(brokerUsers(), undefined, 2)}\n`);
   files.set('docs/topology.md', topologyPage());
   files.set('docs/reading.md', readingGuide());
   files.set(

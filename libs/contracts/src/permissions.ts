@@ -1,0 +1,57 @@
+import { heardBy, saidBy, type Service } from './participation.js';
+import { saga } from './saga.js';
+import { hears, subjectOf } from './topology.js';
+
+/** What a user of the broker may do; whatever is not listed is refused. */
+export interface Permissions {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+}
+
+/** Who connects to the broker: every service, and the operator for provisioning and tools. */
+export type BrokerUser = Service | 'operator';
+
+/** Read, watched, and never written by a service. A watch is a consumer of its own, made and removed by the client. */
+const FLAGS = [
+  '$JS.API.STREAM.INFO.KV_flags',
+  '$JS.API.DIRECT.GET.KV_flags.>',
+  '$JS.API.CONSUMER.CREATE.KV_flags.>',
+  '$JS.API.CONSUMER.INFO.KV_flags.>',
+  '$JS.API.CONSUMER.DELETE.KV_flags.>',
+  ...bothFormats('FC', 'KV_flags'),
+];
+
+/** What the table makes necessary for a service: to say its events, and to work off its own durables. */
+export const permissions = (service: Service): Permissions => ({
+  publish: [
+    // A deadline is said as a schedule; the event itself is the broker's to say, when the time has come.
+    ...saidBy(service).map((type) => (type === 'timers.deadline' ? 'timers.schedule.*' : subjectOf(type, '*'))),
+    ...heardBy(service).flatMap((type) => ofDurable(hears(service, type as never))),
+    ...FLAGS,
+  ],
+  subscribe: [`_INBOX_${service}.>`],
+});
+
+/** Every user of the broker with what it may do. */
+export const brokerUsers = (): Record<BrokerUser, Permissions> =>
+  Object.fromEntries([
+    ...(Object.keys(saga) as Service[]).map((service) => [service, permissions(service)]),
+    ['operator', { publish: ['>'], subscribe: ['>'] }],
+  ]) as Record<BrokerUser, Permissions>;
+
+// Wildcards cover whole tokens only, so that each durable has to be named.
+function ofDurable({ stream, durable }: { stream: string; durable: string }): string[] {
+  return [
+    `$JS.API.CONSUMER.INFO.${stream}.${durable}`,
+    `$JS.API.CONSUMER.MSG.NEXT.${stream}.${durable}`,
+    ...bothFormats('ACK', `${stream}.${durable}`),
+    `dlq.${durable}.>`,
+    `$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.${durable}.>`,
+    `$KV.attempts.${durable}.>`,
+  ];
+}
+
+/** nats-server before 2.16 puts no domain and account into these subjects unless told to; later ones do. */
+function bothFormats(kind: 'ACK' | 'FC', of: string): string[] {
+  return [`$JS.${kind}.${of}.>`, `$JS.${kind}.*.*.${of}.>`];
+}
