@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectToNats } from './cli/broker.js';
+import { connectToNats, NATS_HELP } from './cli/broker.js';
 import { main, UsageError } from './cli/command.js';
 import { discardLetter, type Filter, findLetters, type Letter, replayLetter } from './dlq/letters.js';
 
@@ -32,7 +32,7 @@ await main({
     '--rate N': 'letters replayed a second (default 50)',
     '--yes': 'do it',
     '--json': 'print one JSON object as the last line',
-    NATS_URL: 'where NATS is (default: the local platform)',
+    ...NATS_HELP,
   },
   async run({ durable, event, order, reason, 'older-than': age, rate, yes, json }, [action, ...places]) {
     if (!['ls', 'show', 'replay', 'discard'].includes(action ?? ''))

@@ -1,6 +1,6 @@
 import { flags } from '@pavane/contracts';
 import { getFlag, historyOf, listFlags, setFlag } from '@pavane/flags';
-import { connectToNats } from './cli/broker.js';
+import { connectToNats, NATS_HELP } from './cli/broker.js';
 import { main, UsageError } from './cli/command.js';
 
 await main({
@@ -13,7 +13,7 @@ await main({
     'set FLAG VALUE': 'set a flag, e.g. npm run flags -- set orders.intake false',
     'history FLAG': 'the last values of a flag',
     '--json': 'print one JSON object as the last line',
-    NATS_URL: 'where NATS is (default: the local platform)',
+    ...NATS_HELP,
   },
   async run({ json }, [action, key, value, ...rest]) {
     const complete =

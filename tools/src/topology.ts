@@ -1,6 +1,6 @@
 import { topology } from '@pavane/contracts';
 import { apply, type Change, plan } from '@pavane/jetstream/provisioning';
-import { connectToNats } from './cli/broker.js';
+import { connectToNats, NATS_HELP } from './cli/broker.js';
 import { main, UsageError } from './cli/command.js';
 
 await main({
@@ -20,8 +20,7 @@ await main({
     '--no-audit': 'leave the AUDIT stream out',
     '--replicas N': 'copies of every stream, 1, 3 or 5 (default 1)',
     '--json': 'print one JSON object as the last line',
-    NATS_URL: 'where NATS is (default: the local platform)',
-    'NATS_USER, NATS_PASSWORD': 'as whom, when NATS asks',
+    ...NATS_HELP,
   },
   async run({ force, 'no-audit': noAudit, replicas, json }, [action, ...rest]) {
     if ((action !== 'plan' && action !== 'apply') || rest.length > 0) throw new UsageError('say plan or apply');

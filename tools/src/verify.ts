@@ -1,3 +1,4 @@
+import { NATS_HELP } from './cli/broker.js';
 import { main, UsageError } from './cli/command.js';
 import { PLATFORM_HELP } from './cli/progress.js';
 import { reportOf } from './cli/report.js';
@@ -18,7 +19,8 @@ await main({
     '--json': 'print one JSON object as the last line',
     'ORDER_DATABASE_URL, …':
       'databases of a platform elsewhere; also PAYMENT_, INVENTORY_ and NOTIFICATION_DATABASE_URL',
-    'NATS_URL, PROVIDER_URL, MAIL_URL': 'servers of a platform elsewhere',
+    'PROVIDER_URL, MAIL_URL': 'servers of a platform elsewhere',
+    ...NATS_HELP,
     ...PLATFORM_HELP,
   },
   async run({ within, 'dead-letters': letters, json }) {

@@ -1,5 +1,5 @@
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsInt, Max, Min } from 'class-validator';
+import { IsBoolean, IsInt, Max, Min, ValidateBy } from 'class-validator';
 
 /** What an error message says about a variable beside its rules. */
 export interface VariableOptions {
@@ -84,6 +84,20 @@ export function Switch(options: VariableOptions = {}): PropertyDecorator {
     Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : (value as unknown))),
     IsBoolean({ message: 'true or false' }),
   );
+}
+
+/** The path of a file that is read at start; `problemOf` says what is wrong with it, and nothing of what it holds. */
+export function ReadableFile(
+  problemOf: (path: string) => string | undefined,
+  { expected }: { expected: string },
+): PropertyDecorator {
+  return ValidateBy({
+    name: 'readableFile',
+    validator: {
+      validate: (path: string) => problemOf(path) === undefined,
+      defaultMessage: (about) => `${expected}; ${problemOf(about?.value as string)}`,
+    },
+  });
 }
 
 function all(...decorators: PropertyDecorator[]): PropertyDecorator {

@@ -1,5 +1,6 @@
+import { certificateProblem, seedProblem } from '@pavane/jetstream/access';
 import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
-import { Duration, Integer, Variable } from './config-variables.js';
+import { Duration, Integer, ReadableFile, Variable } from './config-variables.js';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
 
@@ -35,16 +36,17 @@ export class ServiceConfig {
   @Variable({ example: 'nats://127.0.0.1:4222' })
   NATS_URL!: string;
 
-  /** Broker account of this service, when the broker asks for one. */
+  /** File with the NKey seed this service signs in to the broker with, when the broker asks who it is. */
   @IsOptional()
-  @IsString()
-  @Variable({ example: 'order' })
-  NATS_USER?: string;
+  @ReadableFile(seedProblem, { expected: 'the path of a file with the NKey seed of this service' })
+  @Variable({ example: '/run/secrets/order.nk' })
+  NATS_NKEY_FILE?: string;
 
+  /** File with the certificate of the authority that vouches for the broker. Set, nothing is sent without TLS. */
   @IsOptional()
-  @IsString()
-  @Variable({ secret: true })
-  NATS_PASSWORD?: string;
+  @ReadableFile(certificateProblem, { expected: 'the path of a file with a CA certificate in PEM' })
+  @Variable({ example: '/run/secrets/nats-ca.pem' })
+  NATS_CA_FILE?: string;
 
   /** The least severe log line that is written. */
   @IsIn(LOG_LEVELS, { message: `one of ${LOG_LEVELS.join(', ')}` })

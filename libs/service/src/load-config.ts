@@ -56,8 +56,11 @@ function variablesOf(type: new () => object): string[] {
 
 const SECRET_NAME = /PASSWORD|SECRET|TOKEN|CREDENTIAL|(^|_)KEY/;
 
+const NKEY_SEED = /\bS[A-Z][A-Z2-7]{40,}/;
+
 function masked(name: string, value: string, secret = SECRET_NAME.test(name)): string {
-  if (secret) return `*** (${value.length} characters)`;
+  // A seed in the place of the file that holds it is a slip that must not end in a log.
+  if (secret || NKEY_SEED.test(value)) return `*** (${value.length} characters)`;
   // Greedy, up to the last @: in a URL that is wrong nobody can tell where the credentials begin or end.
   return JSON.stringify(value.replace(/^(\s*[a-z][a-z\d+.-]*:\/+)?.*@/is, '$1***@'));
 }

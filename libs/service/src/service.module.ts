@@ -1,6 +1,7 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { type FlagDefinitions, FlagsModule } from '@pavane/flags';
 import { JetStreamConnection, JetStreamHealth, JetStreamModule } from '@pavane/jetstream';
+import { access } from '@pavane/jetstream/access';
 import { isAway, PG_POOL } from '@pavane/outbox';
 import { ServiceConfig } from './config.js';
 import { ShutdownCoordinator } from './coordinator.js';
@@ -97,7 +98,7 @@ function transport(name: string, config: ServiceConfig) {
       servers: config.NATS_URL.split(',').map((url) => url.trim()),
       // Replies stay apart per service, so that the broker can forbid one to read another's.
       inboxPrefix: `_INBOX_${name}`,
-      ...(config.NATS_USER ? { user: config.NATS_USER, pass: config.NATS_PASSWORD } : {}),
+      ...access({ nkeyFile: config.NATS_NKEY_FILE, caFile: config.NATS_CA_FILE }),
     },
   };
 }

@@ -1,7 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
 import { durables, type OrderItem, type Service } from '@pavane/contracts';
 import { Pool } from 'pg';
+import { connectToNats } from '../cli/broker.js';
 import { type Addresses, SERVICES } from '../local/settings.js';
 
 export interface OrderEvidence {
@@ -103,7 +103,7 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
 }
 
 async function askBroker(url: string): Promise<Pick<Evidence, 'streamMessages' | 'consumers' | 'deadLetters'>> {
-  const nc = await reach('nats-server', url, connect({ servers: url.split(','), timeout: 5000 }));
+  const nc = await connectToNats(url);
   try {
     const jsm = await jetstreamManager(nc);
     const saga = await jsm.streams.info('SAGA');
