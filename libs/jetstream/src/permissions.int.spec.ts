@@ -1,3 +1,4 @@
+import { connect } from '@nats-io/transport-node';
 import { eventually } from '@pavane/testing';
 import { firstValueFrom } from 'rxjs';
 import { DEAD_LETTER } from './dead-letter.js';
@@ -24,6 +25,10 @@ const config = `
       { user: payment, password: payment, permissions: {
           publish: ${JSON.stringify(publish)}
           subscribe: ["_INBOX_payment.>", "stock.>"]
+      } }
+      { user: mallory, password: mallory, permissions: {
+          publish: ["$JS.API.CONSUMER.INFO.SAGA.mallory", "inventory.*.*"]
+          subscribe: ["_INBOX_mallory.>"]
       } }
     ]
   }
@@ -67,5 +72,39 @@ describe('a service that is granted nothing but what the README lists', () => {
     );
     expect((await broker.deadLetters()).map(({ headers }) => headers[DEAD_LETTER.reason])).toEqual(['poison']);
     expect(violations).toEqual([]);
+  });
+});
+
+describe('a message that is smuggled in as the reply to something that is permitted', () => {
+  it.each([
+    ['a question about a consumer', '$JS.API.CONSUMER.INFO.SAGA.mallory'],
+    ['an event, for its PubAck', 'inventory.reserved.o1'],
+  ])('by %s is never handled', async (_, asked) => {
+    await using broker = await Broker.start({ config });
+    await broker.provision(
+      { ...durablesOf(CREATED), mallory: 'orders.cancelled.*', heard: 'inventory.*.*' },
+      undefined,
+      {
+        subjects: ['orders.>', 'inventory.>'],
+      },
+    );
+    const handled: string[] = [];
+    const hears = { ...CREATED, type: 'orders.created.v1' };
+    await using service = await Service.start(broker.server.url, [
+      on(hears, (__, { event }) => handled.push(event.subject)),
+    ]);
+    await service.connection.ready();
+    const mallory = await connect({ servers: broker.server.url, user: 'mallory', pass: 'mallory' });
+    mallory.publish(asked, '{}', { reply: 'orders.created.smuggled' });
+    await mallory.flush();
+    await mallory.close();
+    await eventually(async () =>
+      expect((await broker.deadLetters()).map(({ subject }) => subject)).toEqual([
+        `dlq.${CREATED.durable}.orders.created.smuggled`,
+      ]),
+    );
+    expect((await broker.deadLetters())[0]!.headers[DEAD_LETTER.reason]).toMatch(/ce-/);
+    await broker.publish('orders.created.honest');
+    await eventually(() => expect(handled).toEqual(['honest']));
   });
 });

@@ -86,22 +86,31 @@ describe('a configuration', () => {
 
 describe('the error about a configuration', () => {
   it('names everything that is wrong or missing, with what is expected and an example', () => {
-    const problems = problemsOf({ DATABASE_URL: 'mysql://x', ORDER_DEADLINE: '1ms', STRICT: 'yes' });
+    const problems = problemsOf({
+      DATABASE_URL: 'mysql://x',
+      ORDER_DEADLINE: '1ms',
+      STRICT: 'yes',
+      NATS_NKEY_FILE: '/nowhere/order.nk',
+    });
     expect(problems.map((problem) => problem.name).toSorted()).toEqual([
       'ATTEMPTS',
       'CURRENCY',
       'DATABASE_URL',
+      'NATS_NKEY_FILE',
       'NATS_URL',
       'ORDER_DEADLINE',
       'STRICT',
     ]);
     const { message } = new ConfigError(problems);
-    expect(message).toContain('6 environment variables are missing or not usable.');
+    expect(message).toContain('7 environment variables are missing or not usable.');
     expect(message).toContain('ATTEMPTS is missing');
     expect(message).toContain(
       'ORDER_DEADLINE is "1ms"\n    expected: a duration such as 250ms, 10s, 15m, 1h or 7d, from 1s to 1d',
     );
     expect(message).toContain('example:  ORDER_DEADLINE=15m');
+    expect(message).toContain(
+      'NATS_NKEY_FILE is "/nowhere/order.nk"\n    expected: the path of a file with the NKey seed of this service; it cannot be read (ENOENT)',
+    );
     expect(message).toContain('expected: must be one of the following values: EUR, USD');
   });
 
@@ -124,7 +133,8 @@ describe('the error about a configuration', () => {
     ['ORDER_DEADLINE', 'http://tok3n@host/path', '"http://***@host/path"'],
     ['NATS_URL', 'nats://a:one@x:4222, nats://b:t wo@y:4222', '"nats://***@y:4222"'],
     ['DATABASE_URL', 'order:p@ss@db/order', '"***@db/order"'],
-  ])('shows of %s=%s nothing before the last @ but the scheme', (name, value, given) => {
+    ['NATS_NKEY_FILE', `SU${'A'.repeat(56)}`, '*** (58 characters)'],
+  ])('shows of %s=%s nothing before the last @ but the scheme, and of a seed nothing', (name, value, given) => {
     expect(problemsOf({ ...RIGHT, [name]: value })).toMatchObject([{ name, given }]);
   });
 });
