@@ -30,6 +30,8 @@ const WRONG = {
   LOG_LEVEL: 'loud',
   SHUTDOWN_DEADLINE: 'soon',
   DATABASE_POOL: '0',
+  NATS_NKEY_FILE: '/nowhere/service.nk',
+  NATS_CA_FILE: '/nowhere/ca.pem',
 };
 /** Of a service's own variables those that are set and wrong, and those that are not set at all. */
 const OWN: Record<Service, { wrong: Record<string, string>; missing: string[] }> = {

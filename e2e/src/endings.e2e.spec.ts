@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { SERVICES } from '@pavane/tools';
+import { KeyRing, SERVICES } from '@pavane/tools';
 import type { Order } from './harness/http.js';
 import { eventsOf, Platform } from './harness/platform.js';
 import { readEvents } from './harness/sse.js';
@@ -14,6 +15,14 @@ afterAll(() => platform?.[Symbol.asyncDispose]());
 
 const instant = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const id = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+
+it('every service has signed in to the broker as itself, and may do no more than that', async () => {
+  const answer = await fetch(`${platform.nats.monitorUrl}/connz?auth=1`);
+  const { connections } = (await answer.json()) as { connections: { name: string; nkey: string }[] };
+  const ring = KeyRing.open(join(platform.dir, 'keys'));
+  for (const service of SERVICES)
+    expect(connections).toContainEqual(expect.objectContaining({ name: service, nkey: ring.publicKeys(service)[0]! }));
+});
 
 describe('an order', () => {
   it('is accepted as pending, at the prices of the catalogue, and can be read under its Location', async () => {

@@ -152,6 +152,7 @@ export class Scene {
         ...(await this.#broken(RESTS_WITHIN_MS)),
         ...(await answeredTooOften(this)).slice(0, 3),
         ...(await this.#saidAgain(performance.now() - started)),
+        ...this.platform.refusals().slice(0, 3),
       );
       if (this.deaths.length > this.kills.services)
         this.violations.push(`died, and not by our hand: ${this.deaths.slice(this.kills.services).join(', ')}`);

@@ -27,7 +27,7 @@ export const profiles: Record<ProfileName, Profile> = {
 export function brokerOf({ replicas, config }: Profile, servers: NatsServer[]): PlatformOptions {
   return {
     replicas,
-    async broker({ port, monitorPort, dir }) {
+    async broker({ port, monitorPort, dir, config: users = '' }) {
       const names = Array.from({ length: replicas }, (_, i) => `n${i + 1}`);
       const routes = await Promise.all(names.map(() => freePort()));
       const clustered = (name: string, i: number) => `server_name: ${name}
@@ -39,7 +39,7 @@ cluster { name: pavane, listen: "127.0.0.1:${routes[i]}", routes: [${routes.map(
           startNats({
             ...(i === 0 && { port, monitorPort }),
             dir: join(dir!, name),
-            config: config + (replicas > 1 ? clustered(name, i) : ''),
+            config: users + config + (replicas > 1 ? clustered(name, i) : ''),
           }),
         ),
       );

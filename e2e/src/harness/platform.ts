@@ -68,12 +68,15 @@ export class Platform implements AsyncDisposable {
     return new Platform(local, nats!, dir, options, deaths);
   }
 
-  /** Stops everything; rejects when a service died unasked or did not drain to exit code 0. Logs stay on a rejection. */
+  /**
+   * Stops everything; rejects when a service died unasked, did not drain to exit code 0, or was refused something by the
+   * broker. Logs stay on a rejection.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#nc?.close().catch(() => undefined);
     const codes = Object.entries(await this.local.stop());
     const unclean = codes.filter(([, code]) => code !== 0).map(([name, code]) => `${name} ended with ${code}`);
-    const wrong = [...unclean, ...(this.options.deathsExpected ? [] : this.deaths)];
+    const wrong = [...unclean, ...(this.options.deathsExpected ? [] : this.deaths), ...this.local.refusals()];
     if (wrong.length > 0) throw new Error(`${wrong.join('; ')}; logs are in ${join(this.dir, 'logs')}`);
     rmSync(this.dir, { recursive: true, force: true });
   }

@@ -58,7 +58,10 @@ export const broker: readonly Fault[] = [
     stage: () => ({
       options: {
         broker: (options) =>
-          startNats({ ...options, config: 'max_payload: 65536\nmax_pending: 65536\nwrite_deadline: "1s"\n' }),
+          startNats({
+            ...options,
+            config: `${options.config}max_payload: 65536\nmax_pending: 65536\nwrite_deadline: "1s"\n`,
+          }),
       },
     }),
     async run(scene) {

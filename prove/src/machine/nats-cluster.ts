@@ -12,14 +12,14 @@ export class NatsCluster {
   /** All members, joined by commas. */
   readonly url: string;
 
-  private constructor(binary: string, dir: string, network: Network) {
-    this.members = network.rooms.map((room) => new Member(binary, join(dir, `n${room}`), network, room));
+  private constructor(binary: string, dir: string, network: Network, config: string) {
+    this.members = network.rooms.map((room) => new Member(binary, join(dir, `n${room}`), network, room, config));
     this.url = this.members.map(({ url }) => url).join(',');
   }
 
   /** Resolves when all of them are healthy. */
-  static async start(network: Network, { dir, onProgress }: NatsOptions): Promise<NatsCluster> {
-    const cluster = new NatsCluster(await natsServerBinary({ onProgress }), dir!, network);
+  static async start(network: Network, { dir, config = '', onProgress }: NatsOptions): Promise<NatsCluster> {
+    const cluster = new NatsCluster(await natsServerBinary({ onProgress }), dir!, network, config);
     try {
       for (const member of cluster.members) member.start();
       await cluster.healthy();
@@ -67,6 +67,7 @@ export class Member {
     private readonly dir: string,
     private readonly network: Network,
     private readonly room: number,
+    private readonly config: string,
   ) {
     this.name = `n${room}`;
     this.#host = network.address(room);
@@ -121,7 +122,7 @@ export class Member {
 
   #config(): string {
     const routes = this.network.rooms.map((room) => `nats://${this.network.address(room)}:6222`);
-    return `server_name: ${this.name}
+    return `${this.config}server_name: ${this.name}
 listen: "${this.#host}:4222"
 http: "${this.#host}:8222"
 jetstream { store_dir: "${this.dir}", max_file_store: 10GB, sync_interval: always }

@@ -20,7 +20,8 @@ export function natsOn(disk: Disk, { syncInterval }: Syncing = {}): (options: Na
     await disk.sync();
     // Streams reserve more than they use, and more than such a disk has.
     const settings = ['max_file_store: 10GB', ...(syncInterval ? [`sync_interval: ${syncInterval}`] : [])];
-    const nats = await startNats({ ...options, config: `jetstream { ${settings.join(', ')} }\n` });
+    const config = `${options.config ?? ''}jetstream { ${settings.join(', ')} }\n`;
+    const nats = await startNats({ ...options, config });
     return Object.assign(nats, { disk });
   };
 }

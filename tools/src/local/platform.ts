@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { type Service, topology } from '@pavane/contracts';
@@ -10,6 +10,8 @@ import {
   startNats,
   startPostgres,
 } from '@pavane/testing/servers';
+import { localAuthorization } from '../keys/emit.js';
+import { KeyRing } from '../keys/ring.js';
 import { requireFree } from './ports.js';
 import { migrateService } from './migrations.js';
 import { Child } from './child.js';
@@ -48,6 +50,7 @@ export class LocalPlatform {
   postgres!: PostgresServer;
   provider!: Child;
   mail!: Child;
+  #keys!: KeyRing;
 
   private constructor(
     readonly settings: Settings,
@@ -73,9 +76,15 @@ export class LocalPlatform {
     await requireFree(ports);
     if (this.options.fresh) rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir, { recursive: true });
+    this.#keys = KeyRing.open(join(dir, 'keys'));
     await progress('nats-server and PostgreSQL', async () => {
       const [nats, postgres] = await Promise.allSettled([
-        (this.options.broker ?? startNats)({ port: ports.nats, monitorPort: ports.monitor, dir: join(dir, 'nats') }),
+        (this.options.broker ?? startNats)({
+          port: ports.nats,
+          monitorPort: ports.monitor,
+          dir: join(dir, 'nats'),
+          config: localAuthorization(this.#keys),
+        }),
         startPostgres({ port: ports.postgres, dir: join(dir, 'postgres'), databases: SERVICES }),
       ]);
       // Kept before either's failure is told, so that the other is stopped.
@@ -144,6 +153,7 @@ export class LocalPlatform {
         PORT: `${port}`,
         HOST: '127.0.0.1',
         NATS_URL: this.addresses.nats,
+        NATS_NKEY_FILE: this.#keys.file(service),
         DATABASE_URL: this.addresses.databases[service],
         OTEL_SERVICE_NAME: service,
         ...exporting(),
@@ -161,6 +171,17 @@ export class LocalPlatform {
     this.instances.set(child.options.name, child);
     await child.start();
     return child;
+  }
+
+  /** What the broker has refused a service, by the services' own logs: a permission that one of them lacks. */
+  refusals(): string[] {
+    const children = [...this.services.values(), ...this.instances.values()];
+    return children.flatMap(({ options: { name, logFile } }) =>
+      readFileSync(logFile, 'utf8')
+        .split('\n')
+        .filter((line) => /permissions violation/i.test(line))
+        .map((line) => `${name} was refused by the broker: ${line}`),
+    );
   }
 
   /** Drains the services, then stops the servers. Resolves to the exit code of every service process, by its name. */
