@@ -18,10 +18,12 @@ const id = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0
 
 it('every service has signed in to the broker as itself, and may do no more than that', async () => {
   const answer = await fetch(`${platform.nats.monitorUrl}/connz?auth=1`);
-  const { connections } = (await answer.json()) as { connections: { name: string; nkey: string }[] };
+  const { connections } = (await answer.json()) as { connections: { name: string; authorized_user: string }[] };
   const ring = KeyRing.open(join(platform.dir, 'keys'));
   for (const service of SERVICES)
-    expect(connections).toContainEqual(expect.objectContaining({ name: service, nkey: ring.publicKeys(service)[0]! }));
+    expect(connections).toContainEqual(
+      expect.objectContaining({ name: service, authorized_user: ring.publicKeys(service)[0]! }),
+    );
 });
 
 describe('an order', () => {

@@ -1,8 +1,7 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { BrokerUser } from '@pavane/contracts';
 import { main, UsageError } from './cli/command.js';
-import { authorization, helmValues, kubernetesSecrets } from './keys/emit.js';
+import { emit } from './keys/emit.js';
 import { KeyRing, USERS } from './keys/ring.js';
 
 await main({
@@ -26,28 +25,15 @@ Users: ${USERS.join(', ')}. A key that is there stays; what is derived is writte
   async run({ out, kubernetes, rotate, retire, json }, positionals) {
     if (!out || positionals.length > 0) throw new UsageError('say --out DIR');
     if (rotate && retire) throw new UsageError('say --rotate or --retire, one at a time');
-    const dir = resolve(out);
-    const ring = KeyRing.open(dir);
+    const ring = KeyRing.open(resolve(out));
     if (rotate) ring.rotate(userCalled(rotate));
     if (retire) ring.retire(userCalled(retire));
-    const files = {
-      'nats-auth.conf': { text: authorization(ring), mode: 0o644 },
-      'values-keys.yaml': { text: helmValues(ring), mode: 0o644 },
-      // Once written it is kept up: seeds change by rotation.
-      ...((kubernetes || existsSync(join(dir, 'secrets.yaml'))) && {
-        'secrets.yaml': { text: kubernetesSecrets(ring), mode: 0o600 },
-      }),
-    };
-    for (const [name, { text, mode }] of Object.entries(files)) {
-      // A file that is there would keep the mode it has.
-      rmSync(join(dir, name), { force: true });
-      writeFileSync(join(dir, name), text, { mode });
-    }
+    const files = emit(ring, { kubernetes: kubernetes ?? false });
     const publicKeys = Object.fromEntries(USERS.map((user) => [user, ring.publicKeys(user)]));
-    if (json) console.log(JSON.stringify({ dir, files: Object.keys(files), publicKeys }));
+    if (json) console.log(JSON.stringify({ dir: ring.dir, files, publicKeys }));
     else {
       for (const user of USERS) console.log(`  ${user.padEnd(13)} ${ring.publicKeys(user).join(' and ')}`);
-      console.log(`\n  in ${dir}: USER.nk (secret), ${Object.keys(files).join(', ')}`);
+      console.log(`\n  in ${ring.dir}: USER.nk (secret), ${files.join(', ')}`);
     }
     return 0;
   },

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -12,7 +12,7 @@ import { eventually } from '@pavane/testing';
 import { type NatsServer, startNats } from '@pavane/testing/servers';
 import { SERVICES } from '../local/settings.js';
 import { foreign, own, STREAMS } from './subjects.fixture.js';
-import { authorization } from './emit.js';
+import { authorization, emit } from './emit.js';
 import { KeyRing, USERS } from './ring.js';
 
 const FORMATS = {
@@ -145,7 +145,8 @@ describe.each(Object.entries(FORMATS))('with %s', (_, feature) => {
 describe('nobody gets in', () => {
   let nats: NatsServer;
   beforeAll(async () => {
-    nats = await startNats({ config: authorization(ring) });
+    emit(ring);
+    nats = await startNats({ dir: join(dir, 'nats'), config: 'include "../nats-auth.conf"' });
   });
   afterAll(() => nats?.[Symbol.asyncDispose]());
   const entering = async (seed?: Uint8Array) => {
@@ -165,7 +166,7 @@ describe('nobody gets in', () => {
   it('with a key that was retired; until then, both the old and the new one are taken, and nothing is restarted', async () => {
     const old = seedIn(ring.file('payment'));
     const reload = () => {
-      writeFileSync(join(nats.dir, 'nats-server.conf'), authorization(ring));
+      emit(ring);
       process.kill(nats.pid, 'SIGHUP');
     };
     ring.rotate('payment');

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { kubernetesSecrets, helmValues } from './emit.js';
+import { emit } from './emit.js';
 import { KeyRing, USERS } from './ring.js';
 
 let dir: string;
@@ -45,19 +45,35 @@ describe('a key ring', () => {
   });
 });
 
-it('Helm gets public keys only; Kubernetes gets the seeds, and the same password of the cluster each time', () => {
-  const ring = KeyRing.open(dir);
-  ring.rotate('order');
-  for (const user of USERS) {
-    expect(helmValues(ring)).toContain(`    ${user}: [${ring.publicKeys(user).join(', ')}]\n`);
-    expect(helmValues(ring)).not.toContain(ring.seed(user));
-    expect(kubernetesSecrets(ring)).toContain(
-      `  name: nats-${user}\ntype: Opaque\nstringData:\n  seed: ${ring.seed(user)}\n`,
-    );
-  }
-  const password = readFileSync(join(dir, 'nats-cluster.password'), 'utf8').trim();
-  expect(password).toMatch(/^[0-9a-f]{64}$/);
-  expect(kubernetesSecrets(ring)).toContain(
-    `  name: nats-cluster\ntype: Opaque\nstringData:\n  password: ${password}\n`,
-  );
+describe('what is written beside the keys', () => {
+  const written = (name: string): string => readFileSync(join(dir, name), 'utf8');
+
+  it('has every public key and no seed, for nats-server and for Helm', () => {
+    const ring = KeyRing.open(dir);
+    ring.rotate('order');
+    expect(emit(ring)).toEqual(['nats-auth.conf', 'values-keys.yaml']);
+    for (const user of USERS) {
+      const keys = ring.publicKeys(user);
+      expect(written('values-keys.yaml')).toContain(`    ${user}: [${keys.join(', ')}]\n`);
+      for (const key of keys) expect(written('nats-auth.conf')).toContain(`{ nkey: ${key},`);
+      expect(written('values-keys.yaml') + written('nats-auth.conf')).not.toContain(ring.seed(user));
+    }
+  });
+
+  it('has the seeds for Kubernetes, for its owner only, and follows a rotation', () => {
+    const ring = KeyRing.open(dir);
+    emit(ring, { kubernetes: true });
+    const password = /name: nats-cluster\ntype: Opaque\nstringData:\n {2}password: ([0-9a-f]{64})\n/.exec(
+      written('secrets.yaml'),
+    )![1]!;
+    ring.rotate('order');
+    expect(emit(ring)).toContain('secrets.yaml');
+    expect(statSync(join(dir, 'secrets.yaml')).mode & 0o777).toBe(0o600);
+    for (const user of USERS)
+      expect(written('secrets.yaml')).toContain(
+        `  name: nats-${user}\ntype: Opaque\nstringData:\n  seed: ${ring.seed(user)}\n`,
+      );
+    // Another one would part the servers of a cluster from each other.
+    expect(written('secrets.yaml')).toContain(password);
+  });
 });
