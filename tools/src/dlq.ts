@@ -108,17 +108,24 @@ async function each(
   }
 }
 
-const line = ({ seq, durable, orderId, reason, code, failedAt }: Letter): string =>
-  `  ${String(seq).padStart(6)}  ${failedAt.toISOString()}  ${durable}  ${orderId}  ${code}: ${reason.slice(0, 120)}`;
+// Declared, not assigned: the command above runs before anything below it is.
+function line({ seq, durable, orderId, reason, code, failedAt }: Letter): string {
+  return `  ${String(seq).padStart(6)}  ${failedAt.toISOString()}  ${durable}  ${orderId}  ${code}: ${reason.slice(0, 120)}`;
+}
 
-const text = (data: Uint8Array): string => new TextDecoder().decode(data);
+function bodyOf(data: Uint8Array): string {
+  return new TextDecoder().decode(data);
+}
 
-const plain = ({ data, stored: _, ...letter }: Letter) => ({ ...letter, data: text(data) });
+function plain({ data, stored: _, ...letter }: Letter) {
+  return { ...letter, data: bodyOf(data) };
+}
 
-const whole = (letter: Letter): string =>
-  [
+function whole(letter: Letter): string {
+  return [
     line(letter),
     ...Object.entries(letter.headers).map(([name, value]) => `  ${name}: ${value.replaceAll('\\n', '\n      ')}`),
     '',
-    `  ${text(letter.data)}`,
+    `  ${bodyOf(letter.data)}`,
   ].join('\n');
+}

@@ -1,9 +1,13 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { jetstream } from '@nats-io/jetstream';
 import { connect, headers as newHeaders, type NatsConnection } from '@nats-io/transport-node';
 import { topology } from '@pavane/contracts';
 import { DEAD_LETTER, REPLAY_TO } from '@pavane/jetstream';
 import { apply } from '@pavane/jetstream/provisioning';
 import { type NatsServer, startNats } from '@pavane/testing/servers';
+import { ROOT } from '../local/settings.js';
 import { discardLetter, findLetters, replayLetter } from './letters.js';
 
 describe('dead letters', () => {
@@ -47,6 +51,16 @@ describe('dead letters', () => {
       code: 'UNPROCESSABLE',
       attempts: 5,
     });
+  });
+
+  it('are printed by the command, in short and in full', async () => {
+    const run = promisify(execFile);
+    const dlq = (...args: string[]) =>
+      run(process.execPath, [join(ROOT, 'tools/dist/dlq.js'), ...args], {
+        env: { ...process.env, NATS_URL: nats.url },
+      });
+    expect((await dlq('ls', '--order', 'o2')).stdout).toMatch(/2 .* payment_orders-created {2}o2 {2}Error: timeout\n/);
+    expect((await dlq('show', '2')).stdout).toContain('dlq-reason: timeout');
   });
 
   it('are replayed to the durable that failed and leave the queue', async () => {
