@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { ROOT } from '../local/settings.js';
 import { emit } from './emit.js';
 import { KeyRing, USERS } from './ring.js';
 
@@ -75,5 +78,22 @@ describe('what is written beside the keys', () => {
       );
     // Another one would part the servers of a cluster from each other.
     expect(written('secrets.yaml')).toContain(password);
+  });
+});
+
+it('the command prints public keys only, and refuses a user that nobody knows', async () => {
+  const run = promisify(execFile);
+  const keys = (...args: string[]) => run(process.execPath, [join(ROOT, 'tools/dist/keys.js'), '--out', dir, ...args]);
+  const { stdout } = await keys('--kubernetes', '--json');
+  const ring = KeyRing.open(dir);
+  expect(JSON.parse(stdout)).toEqual({
+    dir,
+    files: ['nats-auth.conf', 'values-keys.yaml', 'secrets.yaml'],
+    publicKeys: Object.fromEntries(USERS.map((user) => [user, ring.publicKeys(user)])),
+  });
+  for (const user of USERS) expect(stdout).not.toContain(ring.seed(user));
+  await expect(keys('--rotate', 'mallory')).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/mallory/),
   });
 });
