@@ -25,6 +25,7 @@ export class JetStreamConnection {
   private connecting: Promise<void> | undefined;
   private draining: Promise<void> | undefined;
   private up = false;
+  private failure: string | undefined;
 
   constructor(private readonly options: Pick<JetStreamOptions, 'service' | 'connection' | 'onFatal'>) {
     this.events.setMaxListeners(0);
@@ -33,6 +34,12 @@ export class JetStreamConnection {
   /** Whether the broker can be reached at this moment. */
   get isConnected(): boolean {
     return this.up;
+  }
+
+  /** What keeps this process from the broker, while it is kept, and what to look at. */
+  get trouble(): string {
+    const why = this.failure ? ` (${this.failure})` : '';
+    return `The broker cannot be reached${why}. It is being tried again; check NATS_URL and NATS_NKEY_FILE.`;
   }
 
   get nc(): NatsConnection {
@@ -92,20 +99,19 @@ export class JetStreamConnection {
 
   private established() {
     if (this.connection) return this.connection;
-    throw new RetryLater(`${this.options.service} has not reached its broker yet. It keeps trying; check NATS_URL.`);
+    throw new RetryLater(this.trouble);
   }
 
   private async connectForEver(): Promise<void> {
     // Not the client's waitOnFirstConnect: that loop can neither be stopped nor say why it has not succeeded.
-    let told = '';
     while (!this.stopped.signal.aborted) {
       try {
         await this.connectOnce();
         if (this.connection) return;
       } catch (error) {
         const { message } = toError(error);
-        if (message !== told) this.logger.warn({ message: 'broker not reached, trying on', error: message });
-        told = message;
+        if (message !== this.failure) this.logger.warn({ message: 'broker not reached, trying on', error: message });
+        this.failure = message;
         await sleep(RECONNECT_PAUSE_MS, undefined, { signal: this.stopped.signal }).catch(() => undefined);
       }
     }
@@ -126,6 +132,7 @@ export class JetStreamConnection {
     void this.followStatus(nc);
     void this.watchForEnd(nc);
     this.up = true;
+    this.failure = undefined;
     this.logger.log({ message: 'connected to the broker', server: nc.getServer() });
     this.events.emit('connect');
   }

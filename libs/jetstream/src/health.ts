@@ -31,7 +31,7 @@ export class JetStreamHealth {
       ok: up && bound,
       broker: up ? 'up' : 'down',
       bound,
-      problems: up ? problems : ['The broker cannot be reached. It is being tried again; check NATS_URL.', ...problems],
+      problems: up ? problems : [this.connection.trouble, ...problems],
     };
   }
 }

@@ -75,6 +75,15 @@ describe('a service that is granted nothing but what the README lists', () => {
   });
 });
 
+it('a service that the broker does not let in says so, and goes on trying', async () => {
+  await using broker = await Broker.start({ config });
+  await using service = await Service.start(broker.server.url, [], {
+    connection: { servers: broker.server.url, user: 'payment', pass: 'guessed' },
+  });
+  await eventually(() => expect(service.health.check().problems.join()).toMatch(/Authorization Violation.*NATS_URL/));
+  expect(service.connection.isConnected).toBe(false);
+});
+
 describe('a message that is smuggled in as the reply to something that is permitted', () => {
   it.each([
     ['a question about a consumer', '$JS.API.CONSUMER.INFO.SAGA.mallory'],
