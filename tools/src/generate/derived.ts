@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brokerUsers } from '@pavane/contracts';
 import { ROOT, SERVICES } from '../local/settings.js';
+import { valuesTable } from './chart-values.js';
 import { diagram } from './diagram.js';
 import { readingGuide } from './reading.js';
 import { asPublished, schemas } from './schemas.js';
@@ -24,16 +25,22 @@ export function derived(): Map<string, string> {
     'docs/flow.md',
     `# How an order flows\n\nGenerated from \`libs/contracts/src/saga.ts\` by \`npm run generate\`.\n\n${diagram()}\n`,
   );
-  const readme = read(join(ROOT, 'README.md'));
-  if (readme)
-    files.set(
-      'README.md',
-      readme.replace(
-        /(<!-- saga -->\n)[\s\S]*?(\n<!-- \/saga -->)/,
-        (_, open: string, close: string) => `${open}${diagram()}${close}`,
-      ),
-    );
+  withGenerated(files, 'README.md', 'saga', () => diagram());
+  withGenerated(files, 'k8s/README.md', 'values', () =>
+    valuesTable(readFileSync(join(ROOT, 'k8s/values.yaml'), 'utf8')),
+  );
   return files;
+}
+
+/** A page of which only the part between `<!-- mark -->` and `<!-- /mark -->` is derived. A clone may be without it. */
+function withGenerated(files: Map<string, string>, file: string, mark: string, part: () => string): void {
+  const page = read(join(ROOT, file));
+  if (!page) return;
+  const between = new RegExp(`(<!-- ${mark} -->\\n)[\\s\\S]*?(<!-- /${mark} -->)`);
+  files.set(
+    file,
+    page.replace(between, (_, open: string, close: string) => `${open}${part().trimEnd()}\n${close}`),
+  );
 }
 
 /** The text of a file, if there is one. */
