@@ -7,7 +7,7 @@ const project = (displayName, testRegex, roots) => ({
   roots: roots.map((root) => `<rootDir>/${root}`),
   testRegex,
 });
-const sources = ['libs', 'apps', 'tools/src', 'prove/src', 'bench/src'];
+const sources = ['libs', 'apps', 'tools/src', 'prove/src', 'bench/src', 'e2e/src'];
 
 /** Every test of the repository in one run: rules without I/O, parts against real servers, and the saga end to end. */
 export default {

@@ -1,0 +1,103 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { ROOT } from '@pavane/tools';
+import { parse } from 'yaml';
+import { CHART, describeWith, find, run } from './helm.js';
+
+/** Of `-jsz=all`: https://github.com/nats-io/prometheus-nats-exporter/blob/v0.20.1/collector/jsz.go */
+const OF_THE_EXPORTER = [
+  ...['total_messages', 'total_bytes', 'first_seq', 'last_seq', 'consumer_count', 'source_lag'].map(
+    (name) => `jetstream_stream_${name}`,
+  ),
+  ...['num_pending', 'num_ack_pending', 'num_redelivered', 'num_waiting'].map((name) => `jetstream_consumer_${name}`),
+];
+/** Made by Prometheus itself for everything it scrapes. */
+const OF_PROMETHEUS = ['up'];
+
+/** What our own instruments are called once exported: a counter's name ends in _total, a histogram is three series. */
+function ofTheServices(): string[] {
+  const sources = ['libs', 'apps'].flatMap((room) =>
+    readdirSync(join(ROOT, room)).flatMap((part) => filesIn(join(ROOT, room, part, 'src'))),
+  );
+  return sources.flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/(?:create(\w+)|\bgauge)\(\s*'([a-z0-9_.]+)'/g)].flatMap(
+      ([, kind, name]) => {
+        const exported = name!.replaceAll('.', '_');
+        if (kind === 'Histogram') return ['bucket', 'sum', 'count'].map((series) => `${exported}_${series}`);
+        return [kind?.endsWith('Counter') && !exported.endsWith('_total') ? `${exported}_total` : exported];
+      },
+    ),
+  );
+}
+
+const filesIn = (dir: string): string[] =>
+  readdirSync(dir, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts') && !file.includes('generated'))
+    .map((file) => join(dir, file));
+
+/** Names of metrics in an expression: what is left when labels, ranges, functions and words of the language are gone. */
+const metricsIn = (expr: string): string[] =>
+  expr
+    .replaceAll(/\{[^}]*\}|\[[^\]]*\]|"[^"]*"/g, ' ')
+    .replaceAll(/\b(by|on|ignoring|without)\s*\([^)]*\)/g, ' ')
+    .replaceAll(/offset\s+\w+/g, ' ')
+    .match(/[a-z_][a-z0-9_]+\b(?!\s*\()/g)
+    ?.filter((word) => !['and', 'or', 'unless', 'sum', 'max', 'min', 'by'].includes(word)) ?? [];
+
+interface Rule {
+  alert: string;
+  expr: string;
+  labels: { severity: string };
+  annotations: { summary: string; description: string };
+}
+const file = join(CHART, 'files/rules.yaml');
+const rules = (parse(readFileSync(file, 'utf8')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
+  (group) => group.rules,
+);
+const panels = (
+  JSON.parse(readFileSync(join(CHART, 'files/dashboard.json'), 'utf8')) as {
+    panels: { title: string; targets?: { expr: string }[] }[];
+  }
+).panels;
+
+describe('alerting rules and the dashboard', () => {
+  const known = new Set([...ofTheServices(), ...OF_THE_EXPORTER, ...OF_PROMETHEUS]);
+
+  it.each(rules.map(({ alert, expr }) => [alert, expr]))('%s asks for metrics that exist', (_, expr) => {
+    const names = metricsIn(expr);
+    expect(names).not.toEqual([]);
+    expect(names.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('the dashboard shows metrics that exist', () => {
+    const names = panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => metricsIn(expr)));
+    expect(names.length).toBeGreaterThan(15);
+    expect(names.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('every alert says how bad it is, what happened and what follows', () => {
+    for (const { labels, annotations } of rules) {
+      expect(['warning', 'critical']).toContain(labels.severity);
+      expect(annotations.summary.length).toBeGreaterThan(20);
+      expect(annotations.description.length).toBeGreaterThan(20);
+    }
+  });
+});
+
+describeWith(
+  'promtool',
+  'PROMTOOL_BIN',
+  'https://prometheus.io/download',
+)('alerting rules, by promtool', () => {
+  const promtool = (...args: string[]) => run(find('promtool', 'PROMTOOL_BIN')!, args);
+
+  it('are valid', async () => {
+    expect(await promtool('check', 'rules', file)).toMatchObject({ code: 0 });
+  });
+
+  it('fire when they must, and not before', async () => {
+    const tests = join(import.meta.dirname, 'fixtures/rules.test.yaml');
+    expect(await promtool('test', 'rules', tests)).toMatchObject({ code: 0 });
+  });
+});

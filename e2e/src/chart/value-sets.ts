@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { CHART, VALUES_KEYS } from './helm.js';
+
+const dev = ['-f', join(CHART, 'values-dev.yaml'), '-f', VALUES_KEYS];
+const prod = ['-f', join(CHART, 'values-prod.yaml')];
+const set = (...values: string[]): string[] => values.flatMap((value) => ['--set', value]);
+
+/** Ways to deploy the platform: each is rendered, linted and checked. */
+export const VALUE_SETS: Record<string, readonly string[]> = {
+  dev,
+  prod,
+  'the least: everything external, nothing else': set(
+    'services.payment.env.PROVIDER_URL=https://payments.example.com',
+    'services.notification.secrets.SMTP_URL=smtp',
+  ),
+  'dev with TLS to NATS': [...dev, ...set('nats.tls.enabled=true')],
+  'dev with one nats-server': [...dev, ...set('nats.replicas=1')],
+  'dev with monitoring and traces': [
+    ...dev,
+    ...set('monitoring.serviceMonitors=true', 'monitoring.rules=true', 'monitoring.dashboard=true'),
+    ...set('tracingEndpoint=http://tempo:4318'),
+  ],
+  'dev with NATS elsewhere': [...dev, ...set('nats.bundled=false')],
+  'prod with bundled NATS, monitored': [...prod, '-f', VALUES_KEYS, ...set('nats.bundled=true', 'nats.replicas=5')],
+  'prod with a private registry': [
+    ...prod,
+    ...set('image.registry=registry.example.com/shop', 'image.prefix=', 'image.tag=1.2.3', 'image.pullSecrets={pull}'),
+  ],
+  'prod without network policies': [...prod, ...set('networkPolicy.enabled=false')],
+};
