@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { durables, type Service } from '@pavane/contracts';
 import { eventually } from '@pavane/testing';
-import { SERVICES } from '@pavane/tools';
+import { ROOT, SERVICES } from '@pavane/tools';
+import { run } from './chart/helm.js';
+import { metricsIn, OF_PROMETHEUS, OF_THE_EXPORTER, panelExpressions, rules } from './chart/metrics.js';
 import { type Collector, startCollector } from './harness/collector.js';
 import { HttpClient, type Order } from './harness/http.js';
 import { Platform } from './harness/platform.js';
@@ -94,6 +96,24 @@ describe.each(SERVICES)('%s', (service) => {
     for (const durable of mine) expect(text).toMatch(new RegExp(`jetstream_consumer_pending{[^}]*"${durable}"`));
     expect(text).not.toMatch(/[0-9a-f]{8}-[0-9a-f]{4}-7/);
   });
+});
+
+it('the services export what alerting rules and the dashboard ask them for', async () => {
+  const pages = SERVICES.map(async (service) =>
+    (await fetch(`${platform.local.addresses.http[service]}/metrics`)).text(),
+  );
+  const exported = new Set((await Promise.all(pages)).join('\n').match(/^[a-z]\w+/gm));
+  const asked = [...rules.map(({ expr }) => expr), ...panelExpressions].flatMap(metricsIn);
+  // A counter appears with its first count, and nothing was delivered twice here.
+  const elsewhere = [...OF_THE_EXPORTER, ...OF_PROMETHEUS, 'jetstream_redeliveries_total'];
+  expect(asked.filter((name) => !elsewhere.includes(name) && !exported.has(name))).toEqual([]);
+});
+
+it('what helm test runs places an order and sees its end', async () => {
+  const command = join(ROOT, 'tools/dist/place.js');
+  const { code, output } = await run(process.execPath, [command, '--target', platform.local.addresses.http.order]);
+  expect(output).toMatch(/order [0-9a-f-]{36} is confirmed/);
+  expect(code).toBe(0);
 });
 
 it('nothing is exported unless it is configured, and a trace has an id all the same', async () => {

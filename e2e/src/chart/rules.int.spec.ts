@@ -2,18 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ROOT } from '@pavane/tools';
-import { parse } from 'yaml';
-import { CHART, describeWith, find, run } from './helm.js';
-
-/** Of `-jsz=all`: https://github.com/nats-io/prometheus-nats-exporter/blob/v0.20.1/collector/jsz.go */
-const OF_THE_EXPORTER = [
-  ...['total_messages', 'total_bytes', 'first_seq', 'last_seq', 'consumer_count', 'source_lag'].map(
-    (name) => `jetstream_stream_${name}`,
-  ),
-  ...['num_pending', 'num_ack_pending', 'num_redelivered', 'num_waiting'].map((name) => `jetstream_consumer_${name}`),
-];
-/** Made by Prometheus itself for everything it scrapes. */
-const OF_PROMETHEUS = ['up'];
+import { describeWith, find, run } from './helm.js';
+import { metricsIn, OF_PROMETHEUS, OF_THE_EXPORTER, panelExpressions, rules, RULES_FILE } from './metrics.js';
 
 /** What our own instruments are called once exported: a counter's name ends in _total, a histogram is three series. */
 function ofTheServices(): string[] {
@@ -36,31 +26,6 @@ const filesIn = (dir: string): string[] =>
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts') && !file.includes('generated'))
     .map((file) => join(dir, file));
 
-/** Names of metrics in an expression: what is left when labels, ranges, functions and words of the language are gone. */
-const metricsIn = (expr: string): string[] =>
-  expr
-    .replaceAll(/\{[^}]*\}|\[[^\]]*\]|"[^"]*"/g, ' ')
-    .replaceAll(/\b(by|on|ignoring|without)\s*\([^)]*\)/g, ' ')
-    .replaceAll(/offset\s+\w+/g, ' ')
-    .match(/[a-z_][a-z0-9_]+\b(?!\s*\()/g)
-    ?.filter((word) => !['and', 'or', 'unless', 'sum', 'max', 'min', 'by'].includes(word)) ?? [];
-
-interface Rule {
-  alert: string;
-  expr: string;
-  labels: { severity: string };
-  annotations: { summary: string; description: string };
-}
-const file = join(CHART, 'files/rules.yaml');
-const rules = (parse(readFileSync(file, 'utf8')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
-  (group) => group.rules,
-);
-const panels = (
-  JSON.parse(readFileSync(join(CHART, 'files/dashboard.json'), 'utf8')) as {
-    panels: { title: string; targets?: { expr: string }[] }[];
-  }
-).panels;
-
 describe('alerting rules and the dashboard', () => {
   const known = new Set([...ofTheServices(), ...OF_THE_EXPORTER, ...OF_PROMETHEUS]);
 
@@ -71,7 +36,7 @@ describe('alerting rules and the dashboard', () => {
   });
 
   it('the dashboard shows metrics that exist', () => {
-    const names = panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => metricsIn(expr)));
+    const names = panelExpressions.flatMap(metricsIn);
     expect(names.length).toBeGreaterThan(15);
     expect(names.filter((name) => !known.has(name))).toEqual([]);
   });
@@ -93,7 +58,7 @@ describeWith(
   const promtool = (...args: string[]) => run(find('promtool', 'PROMTOOL_BIN')!, args);
 
   it('are valid', async () => {
-    expect(await promtool('check', 'rules', file)).toMatchObject({ code: 0 });
+    expect(await promtool('check', 'rules', RULES_FILE)).toMatchObject({ code: 0 });
   });
 
   it('fire when they must, and not before', async () => {
