@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, it, jest } from '@jest/globals';
 import { CHART, describeChart, template, VALUES_KEYS } from './helm.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 const dev = ['-f', join(CHART, 'values-dev.yaml'), '-f', VALUES_KEYS];
 const prod = ['-f', join(CHART, 'values-prod.yaml')];

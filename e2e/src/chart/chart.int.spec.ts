@@ -5,7 +5,7 @@ import { allowedEdges } from './network.js';
 import { notRestricted, podsIn } from './pod-security.js';
 import { VALUE_SETS } from './value-sets.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 const SERVICES = ['order', 'payment', 'inventory', 'notification'];
 const to = (target: string, ...from: string[]): string[] => from.map((name) => `${name} -> ${target}`);

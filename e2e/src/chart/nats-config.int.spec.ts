@@ -6,7 +6,7 @@ import { natsServerBinary } from '@pavane/testing';
 import { CHART, describeChart, type Manifest, manifestsIn, run, template } from './helm.js';
 import { VALUE_SETS } from './value-sets.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 interface Variable {
   name: string;
