@@ -10,7 +10,7 @@ await main({
   options: {
     force: { type: 'boolean' },
     'no-audit': { type: 'boolean' },
-    replicas: { type: 'string', default: '1' },
+    replicas: { type: 'string' },
     json: { type: 'boolean' },
   },
   help: {
@@ -18,16 +18,18 @@ await main({
     apply: 'do it; refuses what would lose messages or cannot be undone',
     '--force': 'do that as well, and remove consumers nobody listens to any more',
     '--no-audit': 'leave the AUDIT stream out',
-    '--replicas N': 'copies of every stream, 1, 3 or 5 (default 1)',
+    '--replicas N': 'copies of every stream, 1, 3 or 5 (default: 3 in a cluster, else 1)',
     '--json': 'print one JSON object as the last line',
     ...NATS_HELP,
   },
   async run({ force, 'no-audit': noAudit, replicas, json }, [action, ...rest]) {
     if ((action !== 'plan' && action !== 'apply') || rest.length > 0) throw new UsageError('say plan or apply');
-    if (!['1', '3', '5'].includes(replicas)) throw new UsageError(`--replicas takes 1, 3 or 5, not "${replicas}"`);
-    const wanted = topology({ replicas: Number(replicas) as 1 | 3 | 5, audit: !noAudit });
+    if (replicas && !['1', '3', '5'].includes(replicas))
+      throw new UsageError(`--replicas takes 1, 3 or 5, not "${replicas}"`);
     const nc = await connectToNats();
     try {
+      const copies = Number(replicas ?? (nc.info?.cluster ? 3 : 1)) as 1 | 3 | 5;
+      const wanted = topology({ replicas: copies, audit: !noAudit });
       const show = (change: Change) => json || console.log(`  ${change}`);
       const changes =
         action === 'plan'

@@ -1,20 +1,34 @@
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
 import { access } from '@pavane/jetstream/access';
-import { addressesFrom } from '../local/settings.js';
+import { addressesFrom, ROOT } from '../local/settings.js';
 
 /** What `--help` says about where NATS is, and as whom to go there. */
 export const NATS_HELP = {
   NATS_URL: 'where NATS is (default: the local platform)',
-  NATS_NKEY_FILE: 'file with the NKey seed of the operator, when NATS asks who it is; see npm run keys',
+  NATS_NKEY_FILE:
+    'file with the NKey seed of the operator, when NATS asks who it is (default: .keys/operator.nk); see npm run keys',
   NATS_CA_FILE: 'file with the CA certificate, when NATS is reached by TLS',
 };
 
-/** Connects as whom `NATS_NKEY_FILE` and `NATS_CA_FILE` say, where they are set; rejects with where it looked. */
+/** Where the platform in containers leaves the operator's seed for the commands on this machine. */
+const CONTAINERS_KEY = join(ROOT, '.keys/operator.nk');
+
+/**
+ * Connects as whom `NATS_NKEY_FILE` and `NATS_CA_FILE` say; where none is named and the broker asks, as the operator of
+ * the platform in containers. Rejects with where it looked.
+ */
 export async function connectToNats(url = addressesFrom().nats): Promise<NatsConnection> {
   const { NATS_NKEY_FILE: nkeyFile, NATS_CA_FILE: caFile } = process.env;
-  const options = access({ nkeyFile, caFile });
+  const named = access({ nkeyFile, caFile });
+  const connectAs = (who: typeof named) =>
+    connect({ servers: url.split(',').map((server) => server.trim()), timeout: 5000, ...who });
   try {
-    return await connect({ servers: url.split(',').map((server) => server.trim()), timeout: 5000, ...options });
+    return await connectAs(named).catch((error: unknown) => {
+      if (nkeyFile || !(error instanceof errors.AuthorizationError) || !existsSync(CONTAINERS_KEY)) throw error;
+      return connectAs(access({ nkeyFile: CONTAINERS_KEY, caFile }));
+    });
   } catch (error) {
     const reason = (error as Error).message;
     const where = url.replaceAll(/:\/\/[^@/,]*@/g, '://');
