@@ -81,6 +81,8 @@ describe.each(SERVICES)('%s', (service) => {
         'jetstream_handler_duration_count',
         'jetstream_consumer_pending',
         'jetstream_consumer_ack_pending',
+        'jetstream_stream_messages',
+        'jetstream_stream_oldest_message_age_seconds',
         'jetstream_dead_letters_total',
         'outbox_published_total',
         'outbox_unpublished',

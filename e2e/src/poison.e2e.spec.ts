@@ -50,10 +50,10 @@ const poison: [what: string, type: Poisoned, make: (orderId: string) => RawMessa
     /extra/,
   ],
   [
-    'a version nobody knows',
+    'a version nobody hears any more',
     'orders.cancelled',
-    (id) => said('orders.cancelled', id, { 'ce-type': 'orders.cancelled.v2' }),
-    /ce-type.*v2/,
+    (id) => said('orders.cancelled', id, { 'ce-type': 'orders.cancelled.v0' }),
+    /ce-type.*v0/,
   ],
   [
     'a type of another subject',

@@ -1,4 +1,4 @@
-import { ceType, events, type EventType } from './events/index.js';
+import { ceType, earlierOf, events, type EventType, type Upcast } from './events/index.js';
 import { saga } from './saga.js';
 import { heardBy, sourceOf, type Heard, type Service } from './participation.js';
 
@@ -12,6 +12,8 @@ export interface Listening {
   readonly subject: string;
   readonly durable: string;
   readonly type: string;
+  /** By `ce-type`, earlier versions that are heard as well, and what makes of their payload the present one. */
+  readonly earlier?: Readonly<Record<string, Upcast>>;
   readonly source: string;
 }
 
@@ -23,6 +25,7 @@ export const hears = <S extends Service>(service: S, type: Heard<S>): Listening 
   subject: `${type}.*`,
   durable: `${service}_${type.replace('.', '-')}`,
   type: ceType(type),
+  ...earlierOf(type),
   source: sourceOf(type),
 });
 

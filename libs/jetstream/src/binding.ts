@@ -23,6 +23,7 @@ export function bindingOf(
     subject,
     durable: extras.durable ?? defaultDurable(settings.service, subject),
     ...(extras.type ? { type: extras.type } : {}),
+    ...(extras.earlier ? { earlier: extras.earlier } : {}),
     ...(extras.source ? { source: extras.source } : {}),
     concurrency: extras.concurrency ?? settings.concurrency,
     handlers: [],

@@ -10,6 +10,7 @@ import { JetStreamContext } from './jetstream.context.js';
 import type { Settings } from './options.js';
 import { seam } from './seam.js';
 import { inConsumerSpan, inContextOf, type Metrics, type Outcome } from './telemetry.js';
+import { leaveToNewer, toPresent } from './version.js';
 
 /** Starts of a suspect's handler that may go without an end before it is given up. */
 const MAX_STRIKES = 3;
@@ -87,8 +88,9 @@ export class Dispatcher {
   }
 
   private async run(binding: Binding, message: JsMsg, headers: Record<string, string>): Promise<void> {
+    leaveToNewer(headers['ce-type'] ?? '', binding, message);
     const event = decodeEvent(message.subject, headers, binding);
-    const data = decodeBody(message);
+    const data = toPresent(decodeBody(message), event.type, binding);
     const { durable, subject: filter } = binding;
     const about = { subject: message.subject, filter, durable, deliveryCount: message.info.deliveryCount, event };
     const context = new JetStreamContext(message, event, durable);

@@ -13,7 +13,7 @@ const expected = { subject: 'orders.created.*', type: 'orders.created.v1', sourc
 const decode = (
   headers: Record<string, string>,
   subject = 'orders.created.o1',
-  wanted: typeof expected | { subject: string } = expected,
+  wanted: Parameters<typeof decodeEvent>[2] = expected,
 ) => decodeEvent(subject, headers, wanted);
 
 describe('an event', () => {
@@ -26,6 +26,14 @@ describe('an event', () => {
   it('needs its key in the subject only where the filter leaves the last token open', () => {
     expect(() => decode(toHeaders(event), 'timers.fired')).toThrow(/ce-subject is 'o1' but must be 'fired'/);
     expect(decode(toHeaders(event), 'timers.fired', { subject: 'timers.fired' })).toEqual(event);
+  });
+
+  it('may be of an earlier version that is heard as well, and of no other', () => {
+    const wanted = { ...expected, type: 'orders.created.v3', earlier: { 'orders.created.v2': () => ({}) } };
+    const of = (version: number) =>
+      decode(toHeaders({ ...event, type: `orders.created.v${version}` }), undefined, wanted);
+    expect([of(2).type, of(3).type]).toEqual(['orders.created.v2', 'orders.created.v3']);
+    expect(() => of(1)).toThrow(/must be 'orders.created.v3' or 'orders.created.v2'/);
   });
 
   it.each([

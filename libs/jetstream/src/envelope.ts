@@ -23,6 +23,8 @@ export interface Expected {
   /** The durable's filter: when it ends in a wildcard, the last token of a message's subject is the event's key. */
   subject: string;
   type?: string;
+  /** By `ce-type`, earlier versions that are heard as well. */
+  earlier?: Readonly<Record<string, unknown>>;
   source?: string;
 }
 
@@ -56,6 +58,7 @@ export function decodeEvent(subject: string, headers: Record<string, string>, ex
   const { traceparent, tracestate } = headers;
   const equals = (wanted: string) => (value: string) => value === wanted;
   const given = (value: string) => value !== '';
+  const { type, earlier = {} } = expected;
   // A timer fires into one subject for all keys, so there the subject says nothing about the key.
   const key = /[*>]$/.test(expected.subject) ? lastToken(subject) : undefined;
   must('ce-specversion', equals('1.0'), "'1.0'");
@@ -63,8 +66,8 @@ export function decodeEvent(subject: string, headers: Record<string, string>, ex
     id: must('ce-id', isUuidV7, 'a UUID of version 7'),
     type: must(
       'ce-type',
-      expected.type ? equals(expected.type) : given,
-      expected.type ? `'${expected.type}'` : 'given',
+      type ? (value) => value === type || Object.hasOwn(earlier, value) : given,
+      type ? [type, ...Object.keys(earlier)].map((one) => `'${one}'`).join(' or ') : 'given',
     ),
     source: must(
       'ce-source',

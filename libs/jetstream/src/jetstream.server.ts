@@ -1,3 +1,4 @@
+import { jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
 import {
   type BaseRpcContext,
   type MessageHandler,
@@ -104,7 +105,7 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
   listen(callback: () => unknown): void {
     callback();
     this._status$.next('listening');
-    this.undo.push(this.shared.metrics.observeLag(() => this.inspect()));
+    this.undo.push(this.shared.metrics.observe(() => this.inspect()));
     this.undo.push(this.connection.on('reconnect', () => void this.restart()));
     this.connection.ready().then(
       () => this.begin(),
@@ -224,8 +225,18 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
   }
 
   private async inspect() {
-    const infos = [...this.intakes.values()].map((intake) => intake.inspect(INSPECT_TIMEOUT_MS).catch(() => undefined));
-    return (await Promise.all(infos)).filter((info) => info !== undefined);
+    const intakes = [...this.intakes.values()];
+    const streams = [...new Set(intakes.map(({ of }) => of.stream))];
+    return {
+      consumers: await had(intakes.map((intake) => intake.inspect(INSPECT_TIMEOUT_MS))),
+      streams: await had(streams.map((stream) => this.streamInfo(stream))),
+    };
+  }
+
+  private async streamInfo(stream: string): Promise<StreamInfo | undefined> {
+    if (!this.connection.isConnected) return undefined;
+    const jsm = await jetstreamManager(this.connection.nc, { checkAPI: false, timeout: INSPECT_TIMEOUT_MS });
+    return jsm.streams.info(stream);
   }
 
   private async stop(): Promise<void> {
@@ -253,6 +264,12 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
 
 function keyOf({ stream, durable }: { stream: string; durable: string }): string {
   return `${stream}/${durable}`;
+}
+
+/** Those answers that came and say something. */
+async function had<T>(answers: Promise<T | undefined>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(answers);
+  return settled.flatMap((answer) => (answer.status === 'fulfilled' && answer.value ? [answer.value] : []));
 }
 
 /** Of several handlers' failures the one that keeps the message longest: giving up is decided last. */

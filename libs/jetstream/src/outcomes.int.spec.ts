@@ -177,7 +177,7 @@ describe('a handler that is still running', () => {
 describe('a message that is not a valid event', () => {
   it.each([
     ['id', { 'ce-id': 'not-a-uuid' }, /ce-id is 'not-a-uuid' but must be a UUID of version 7/],
-    ['type', { 'ce-type': 'orders.created.v2' }, /ce-type is 'orders.created.v2' but must be 'orders.created.v1'/],
+    ['type', { 'ce-type': 'orders.created.v0' }, /ce-type is 'orders.created.v0' but must be 'orders.created.v1'/],
     ['key', { 'ce-subject': 'o2' }, /ce-subject is 'o2' but must be 'o1', the last token of the subject/],
     ['time', { 'ce-time': 'yesterday' }, /ce-time is 'yesterday' but must be a time as in RFC 3339/],
   ])('is a dead letter that names its %s', async (_what, headers, reason) => {
@@ -199,6 +199,44 @@ describe('a message that is not a valid event', () => {
     await settled();
     const [letter] = await broker.deadLetters();
     expect(letter!.headers['Nats-Msg-Id']).toBe(`SAGA:${CREATED.durable}:1`);
+  });
+});
+
+describe('an event and its version', () => {
+  const hearing = (version: number) => ({ ...CREATED, type: `orders.created.v${version}` });
+
+  it('is left to an instance that knows it when it is newer; what an older instance knows it goes on handling', async () => {
+    const old: string[] = [];
+    const young: string[] = [];
+    await using _old = await Service.start(broker.server.url, [on(hearing(1), (_, { event }) => old.push(event.type))]);
+    for (const key of ['o1', 'o2', 'o3'])
+      await broker.publish(`orders.created.${key}`, {}, { 'ce-type': 'orders.created.v2' });
+    await broker.publish('orders.created.o4');
+    await eventually(() => expect(old).toEqual(['orders.created.v1']));
+    expect(await broker.stored()).toBe(3);
+    await using _young = await Service.start(broker.server.url, [
+      on(hearing(2), (_, { event }) => young.push(event.subject)),
+    ]);
+    await settled();
+    expect(young.toSorted()).toEqual(['o1', 'o2', 'o3']);
+    expect(old).toHaveLength(1);
+    expect(await broker.deadLetters()).toEqual([]);
+  });
+
+  it('is handled as the present version says it when it is an earlier one that is still heard', async () => {
+    const handled: unknown[] = [];
+    await using _service = await Service.start(broker.server.url, [
+      on({ ...hearing(2), earlier: { 'orders.created.v1': (data) => ({ ...data, channel: 'web' }) } }, (data) =>
+        handled.push(data),
+      ),
+    ]);
+    await broker.publish('orders.created.o1', { n: 1 });
+    await broker.publish('orders.created.o1', { n: 2, channel: 'shop' }, { 'ce-type': 'orders.created.v2' });
+    await settled();
+    expect(handled).toEqual([
+      { n: 1, channel: 'web' },
+      { n: 2, channel: 'shop' },
+    ]);
   });
 });
 

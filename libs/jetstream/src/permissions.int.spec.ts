@@ -10,6 +10,7 @@ import { Service } from './testing/service.js';
 /** What the README says a service has to be granted, for a durable and the subjects it publishes. */
 const publish = [
   'orders.>',
+  '$JS.API.STREAM.INFO.SAGA',
   `dlq.${CREATED.durable}.>`,
   `$JS.API.CONSUMER.INFO.SAGA.${CREATED.durable}`,
   `$JS.API.CONSUMER.MSG.NEXT.SAGA.${CREATED.durable}`,

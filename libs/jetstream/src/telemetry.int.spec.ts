@@ -125,9 +125,15 @@ describe('metrics', () => {
       expect(added(`jetstream.redeliveries ${durable}`)).toBe(2);
       expect(read[`jetstream.consumer.ack_pending ${CREATED.durable}`]).toBe(2);
       expect(read[`jetstream.consumer.pending ${CREATED.durable}`]).toBe(8);
+      expect(read['jetstream.stream.messages SAGA']).toBe(10);
+      expect(read['jetstream.stream.oldest_message_age_seconds SAGA']).toBeGreaterThan(0);
     });
     slow.open();
     await drained();
+    expect(await reader.read()).toMatchObject({
+      'jetstream.stream.messages SAGA': 0,
+      'jetstream.stream.oldest_message_age_seconds SAGA': 0,
+    });
   });
 
   it('a scrape does not fail or wait for long while the broker is away', async () => {

@@ -1,4 +1,4 @@
-import type { ConsumerInfo } from '@nats-io/jetstream';
+import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
 import {
   context,
   createContextKey,
@@ -107,6 +107,13 @@ export class Metrics {
     description: 'Messages delivered to the durable and not yet settled',
   });
 
+  private readonly messages = this.meter.createObservableGauge('jetstream.stream.messages', {
+    description: 'Messages in a stream this service listens to',
+  });
+  private readonly oldest = this.meter.createObservableGauge('jetstream.stream.oldest_message_age_seconds', {
+    description: 'How long the oldest message of the stream has been in it; 0 when it is empty',
+  });
+
   handled(durable: string, outcome: Outcome, seconds: number): void {
     this.duration.record(seconds, { durable, outcome });
   }
@@ -119,16 +126,25 @@ export class Metrics {
     this.redeliveries.add(1, { durable });
   }
 
-  /** Asks for lag at scrape time; what cannot be had within the bound of `inspect` is not reported. */
-  observeLag(inspect: () => Promise<ConsumerInfo[]>): () => void {
+  /** Asks the broker at scrape time; what cannot be had within the bound of `inspect` is not reported. */
+  observe(inspect: () => Promise<{ consumers: ConsumerInfo[]; streams: StreamInfo[] }>): () => void {
+    const gauges = [this.pending, this.ackPending, this.messages, this.oldest];
     const callback: BatchObservableCallback = async (result) => {
-      for (const info of await inspect()) {
+      const { consumers, streams } = await inspect();
+      for (const info of consumers) {
         const labels = { durable: info.name };
         result.observe(this.pending, info.num_pending, labels);
         result.observe(this.ackPending, info.num_ack_pending, labels);
       }
+      for (const { config, state } of streams) {
+        const labels = { stream: config.name };
+        result.observe(this.messages, state.messages, labels);
+        const ageMs = state.messages > 0 ? Date.now() - Date.parse(state.first_ts) : 0;
+        // The clocks of two machines differ.
+        result.observe(this.oldest, Math.max(0, ageMs) / 1_000, labels);
+      }
     };
-    this.meter.addBatchObservableCallback(callback, [this.pending, this.ackPending]);
-    return () => this.meter.removeBatchObservableCallback(callback, [this.pending, this.ackPending]);
+    this.meter.addBatchObservableCallback(callback, gauges);
+    return () => this.meter.removeBatchObservableCallback(callback, gauges);
   }
 }

@@ -15,7 +15,9 @@ const subjectsOf = ({ stream, durable }: (typeof durables)[number]): string[] =>
 
 /** What a service must be able to publish on, besides its events. */
 export const own = (service: Service): string[] => [
-  ...durables.filter((durable) => durable.service === service).flatMap(subjectsOf),
+  ...durables
+    .filter((durable) => durable.service === service)
+    .flatMap((durable) => [...subjectsOf(durable), `$JS.API.STREAM.INFO.${durable.stream}`]),
   '$JS.API.DIRECT.GET.KV_flags.$KV.flags.orders.intake',
   '$JS.API.STREAM.INFO.KV_flags',
 ];

@@ -1,0 +1,55 @@
+import { leaveToNewer, toPresent } from './version.js';
+
+const subscription = { stream: 'SAGA', subject: 'orders.created.*', durable: 'd', type: 'orders.created.v2' };
+const leave = (type: string, storedMsAgo = 0) =>
+  leaveToNewer(type, subscription, { time: new Date(Date.now() - storedMsAgo) });
+
+describe('an event of a later version than the one that is known', () => {
+  it.each(['orders.created.v3', 'orders.created.v10'])('is kept for a newer instance: %s', (type) => {
+    expect(() => leave(type)).toThrow(expect.objectContaining({ code: 'RETRY_LATER' }));
+  });
+
+  it('is kept for an hour and judged like any other then', () => {
+    expect(() => leave('orders.created.v3', 3_590_000)).toThrow(/newer than 'orders.created.v2'/);
+    expect(() => leave('orders.created.v3', 3_610_000)).not.toThrow();
+  });
+
+  it.each(['orders.created.v2', 'orders.created.v1', 'orders.createdv3', 'orders.created', 'payments.failed.v3', ''])(
+    'is not: %j',
+    (type) => {
+      expect(() => leave(type)).not.toThrow();
+    },
+  );
+
+  it('does not exist where no version is asked for', () => {
+    expect(() =>
+      leaveToNewer('orders.created.v9', { ...subscription, type: undefined }, { time: new Date() }),
+    ).not.toThrow();
+  });
+});
+
+describe('what an event of an earlier version carries', () => {
+  const earlier = {
+    'orders.created.v1': (data: Record<string, unknown>) => ({
+      ...data,
+      channel: (data['via'] as string).toLowerCase(),
+    }),
+  };
+
+  it('is turned into what the present version carries, which stays as it is', () => {
+    expect(toPresent({ via: 'WEB' }, 'orders.created.v1', { ...subscription, earlier })).toEqual({
+      via: 'WEB',
+      channel: 'web',
+    });
+    expect(toPresent({ via: 'WEB' }, 'orders.created.v2', { ...subscription, earlier })).toEqual({ via: 'WEB' });
+  });
+
+  it('is unprocessable when it cannot be', () => {
+    expect(() => toPresent({}, 'orders.created.v1', { ...subscription, earlier })).toThrow(
+      expect.objectContaining({
+        code: 'UNPROCESSABLE',
+        message: expect.stringContaining("'orders.created.v1'") as string,
+      }),
+    );
+  });
+});
