@@ -40,11 +40,26 @@ describe('an event stream whose head is sent after the drain began', () => {
   });
 });
 
+describe('a client that keeps its connection', () => {
+  it('is served on while others look elsewhere, and its connection ends with the answer', async () => {
+    const { drain, url, server } = await door();
+    server.on('request', (_request, response: ServerResponse) => response.end('served'));
+    expect((await fetch(url)).headers.get('connection')).toBe('keep-alive');
+    drain.turnAway();
+    for (let again = 0; again < 2; again++) {
+      const answer = await fetch(url);
+      expect(answer.headers.get('connection')).toBe('close');
+      expect(await answer.text()).toBe('served');
+    }
+    await drain.stop();
+  });
+});
+
 async function door() {
   const server = createServer();
   const drain = new HttpDrain(server);
   const entered = once(server, 'request').then(([, response]) => response as ServerResponse);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { drain, entered, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
+  return { drain, entered, server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
 }

@@ -11,6 +11,7 @@ const UNUSED_MS = 200;
 export class HttpDrain {
   private readonly responses = new Set<ServerResponse>();
   private readonly sockets = new Set<Socket>();
+  private leaving = false;
   private draining = false;
 
   constructor(private readonly server: Server) {
@@ -27,8 +28,17 @@ export class HttpDrain {
     return this.responses.size;
   }
 
+  /**
+   * Goes on serving, and ends each connection with its next answer: who keeps connections open goes elsewhere in time, and
+   * nobody sends a request on one at the moment it is closed.
+   */
+  turnAway(): void {
+    this.leaving = true;
+  }
+
   /** Accepts nothing new. Resolves when every connection is gone. */
   stop(): Promise<void> {
+    this.leaving = true;
     this.draining = true;
     // close() also closes the connections that wait between two requests.
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
@@ -65,7 +75,7 @@ export class HttpDrain {
         for (const [name, value] of Object.entries(given)) response.setHeader(name, value as string);
         head.pop();
       }
-      if (this.draining) response.setHeader('Connection', 'close');
+      if (this.leaving) response.setHeader('Connection', 'close');
       writeHead(...head);
       // The first message follows its head at once: let it out.
       if (this.draining && isEventStream(response)) setImmediate(endStream, response);

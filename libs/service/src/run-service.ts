@@ -62,9 +62,10 @@ function planShutdown(app: NestExpressApplication, config: ServiceConfig, http: 
   let answered: Promise<void> | undefined;
   return app
     .get(ShutdownCoordinator)
-    .step('serve on while load balancers look elsewhere', () =>
-      config.SHUTDOWN_GRACE ? sleep(config.SHUTDOWN_GRACE) : undefined,
-    )
+    .step('serve on while load balancers look elsewhere', () => {
+      http.turnAway();
+      return config.SHUTDOWN_GRACE ? sleep(config.SHUTDOWN_GRACE) : undefined;
+    })
     .step('stop intake', async () => {
       answered = http.stop();
       const loops = app.get(Intake).stop();
