@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Order, OrderBody } from './http.js';
 
 export type Ending = 'confirmed' | 'payment_failed' | 'out_of_stock';
@@ -81,4 +82,62 @@ export function endingsOf(placed: readonly Placed[]): Record<Ending, number> {
   const counts = { confirmed: 0, payment_failed: 0, out_of_stock: 0 };
   for (const { ending } of placed) counts[ending]++;
   return counts;
+}
+
+/** Customers who come at a steady rate, whether or not those before them have been served. */
+export class OpenLoop implements AsyncDisposable {
+  readonly placed: Placed[] = [];
+  /** What those that were not accepted were told, or what became of their connection. */
+  readonly failures: string[] = [];
+  /** Of each request, how long its answer took, in milliseconds. */
+  readonly latencies: number[] = [];
+  readonly #started = performance.now();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #coming: Promise<void>;
+  #sent = 0;
+  #stopped = false;
+  /** How long they have been coming, in seconds. */
+  seconds = 0;
+
+  constructor(
+    private readonly place: (order: Partial<OrderBody>) => Promise<Order>,
+    private readonly perSecond: number,
+  ) {
+    this.#coming = this.#come();
+  }
+
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Lets no more come; resolves when every one has been answered. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    await this.#coming;
+    await Promise.all(this.#underWay);
+  }
+
+  async #come(): Promise<void> {
+    while (!this.#stopped) {
+      this.seconds = (performance.now() - this.#started) / 1000;
+      // Who is due comes at once: a clock that was late makes nobody stay away.
+      while (this.#sent < this.seconds * this.perSecond) this.#send();
+      await pause(1000 / this.perSecond / 2);
+    }
+  }
+
+  #send(): void {
+    const { order, ending } = mixed(this.#sent++);
+    const began = performance.now();
+    const request = this.place(order)
+      .then(
+        (placed) => void this.placed.push({ order: placed, ending }),
+        (error: Error) => void this.failures.push(error.message),
+      )
+      .finally(() => {
+        this.latencies.push(performance.now() - began);
+        this.#underWay.delete(request);
+      });
+    this.#underWay.add(request);
+  }
 }

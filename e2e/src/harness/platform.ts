@@ -24,6 +24,8 @@ import { type Answer, HttpClient, type Order, type OrderBody } from './http.js';
 export interface PlatformOptions extends Partial<Pick<Settings, 'orderDeadline' | 'slowChargeMs' | 'env'>> {
   /** Whether a service that died unasked may do so; otherwise the suite fails when it stops. */
   deathsExpected?: boolean;
+  /** Runs these instead of a service's own entry module, from the next instance on that is added. */
+  entries?: Partial<Record<Service, string>>;
 }
 
 /** A whole platform of a suite's own: real processes on free ports, in a directory that goes with it. */
@@ -64,6 +66,7 @@ export class Platform implements AsyncDisposable {
     const local = await LocalPlatform.start(settings, {
       onDeath: (name, how) => deaths.push(`${name} (${how})`),
       broker: async (asked) => (nats = await startNats(asked)),
+      ...(options.entries && { entries: options.entries }),
     });
     return new Platform(local, nats!, dir, options, deaths);
   }
