@@ -1,8 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, it } from '@jest/globals';
+import { expect, it, jest } from '@jest/globals';
 import { CHART, describeChart, template } from './helm.js';
 import { VALUE_SETS } from './value-sets.js';
+
+jest.setTimeout(120_000);
 
 describeChart('the renderings that are committed', () => {
   it.each(['dev', 'prod'])('are what the chart renders now (npm run k8s:golden writes them anew): %s', async (set) => {

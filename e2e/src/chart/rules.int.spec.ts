@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { ROOT } from '@pavane/tools';
 import { describeWith, find, run } from './helm.js';
 import { metricsIn, OF_PROMETHEUS, OF_THE_EXPORTER, panelExpressions, rules, RULES_FILE } from './metrics.js';
+
+jest.setTimeout(120_000);
 
 /** What our own instruments are called once exported: a counter's name ends in _total, a histogram is three series. */
 function ofTheServices(): string[] {
