@@ -1,3 +1,4 @@
+export { cacheDir, publish } from './cache.js';
 export { freePort, PortBusy } from './ports.js';
 export { ServerFailed, ServerProcess } from './server-process.js';
 export { NATS_SERVER_MINIMUM, NatsServerMissing, natsServerBinary, type BinaryOptions } from './nats-binary.js';
