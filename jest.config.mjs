@@ -9,13 +9,14 @@ const project = (displayName, testRegex, roots) => ({
 });
 const sources = ['libs', 'apps', 'tools/src', 'prove/src', 'bench/src', 'e2e/src'];
 
-/** Every test of the repository in one run: rules without I/O, parts against real servers, and the saga end to end. */
+/** Every test of the repository in one run: rules without I/O, parts against real servers, the saga end to end, and under load. */
 export default {
   // Jest does not take it from a project.
   testTimeout: preset.testTimeout,
   projects: [
-    project('rules', '/src/(?!.*\\.(int|e2e)\\.spec\\.ts$).*\\.spec\\.ts$', sources),
+    project('rules', '/src/(?!.*\\.(int|e2e|load)\\.spec\\.ts$).*\\.spec\\.ts$', sources),
     project('parts', '/src/.*\\.int\\.spec\\.ts$', sources),
     project('saga', '\\.e2e\\.spec\\.ts$', ['e2e/src']),
+    project('load', '\\.load\\.spec\\.ts$', ['e2e/src']),
   ],
 };

@@ -7,21 +7,25 @@ import { join } from 'node:path';
 const args = process.argv.slice(2);
 if (args.includes('--help')) {
   console.log(
-    'npm test -- [rules|parts|saga…] [jest options]\n\nRuns every test, or the kinds named: rules (no I/O), parts (real servers), saga (end to end).',
+    'npm test -- [rules|parts|saga|load…] [jest options]\n\nRuns every test, or the kinds named: rules (no I/O), parts (real servers), saga (end to end), load (alone on the machine).',
   );
   process.exit(0);
 }
-const KINDS = ['rules', 'parts', 'saga'];
+const GROUPS = [
+  { kinds: ['rules', 'parts'], workers: 2 },
+  // Each suite runs a whole platform, which mostly waits.
+  { kinds: ['saga'], workers: 2 },
+  { kinds: ['load'], workers: 1 },
+];
+const KINDS = GROUPS.flatMap(({ kinds }) => kinds);
 const chosen = args.filter((arg) => KINDS.includes(arg));
 const rest = args.filter((arg) => !KINDS.includes(arg));
 const results = mkdtempSync(join(tmpdir(), 'pavane-test-'));
 let passed = 0;
 let failed = 0;
 
-// End-to-end suites each run a whole platform: one at a time. The others share the cores.
-for (const kinds of [chosen.filter((k) => k !== 'saga'), chosen.filter((k) => k === 'saga')].map((some, i) =>
-  chosen.length > 0 ? some : i === 0 ? ['rules', 'parts'] : ['saga'],
-)) {
+for (const { kinds: all, workers } of GROUPS) {
+  const kinds = chosen.length > 0 ? all.filter((kind) => chosen.includes(kind)) : all;
   if (kinds.length === 0) continue;
   const file = join(results, `${kinds.join('-')}.json`);
   const { status } = spawnSync(
@@ -34,7 +38,7 @@ for (const kinds of [chosen.filter((k) => k !== 'saga'), chosen.filter((k) => k 
       ...kinds,
       '--json',
       `--outputFile=${file}`,
-      kinds.includes('saga') ? '--runInBand' : '--maxWorkers=2',
+      `--maxWorkers=${workers}`,
       '--passWithNoTests',
       ...rest,
     ],
