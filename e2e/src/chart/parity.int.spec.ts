@@ -47,7 +47,9 @@ describeChart('compose and the chart', () => {
     // What one of them alone needs: the password that URLs refer to and the drain, whose default compose keeps; and a
     // look at where traces go, which the chart knows from its values.
     const shared = (names: string[]) =>
-      names.filter((name) => !['POSTGRES_PASSWORD', 'SHUTDOWN_DEADLINE', 'NODE_OPTIONS'].includes(name)).toSorted();
+      names
+        .filter((name) => !['POSTGRES_PASSWORD', 'SHUTDOWN_DEADLINE', 'SHUTDOWN_GRACE', 'NODE_OPTIONS'].includes(name))
+        .toSorted();
     const charted = chartEnv(service);
     expect(shared(charted)).toEqual(shared(Object.keys(compose[service]!.environment!)));
     const read = [...variablesOf(service), 'NODE_ENV', 'POSTGRES_PASSWORD'];
