@@ -1,4 +1,5 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { metrics } from '@opentelemetry/api';
 import { inTrace, isAway, Participant } from '@pavane/outbox';
 import { Intake, Loop } from '@pavane/service';
 import { OrderStore, type Unattended } from './order.store.js';
@@ -14,12 +15,20 @@ const AT_ONCE = 200;
 @Injectable()
 export class OrderSweeper implements OnApplicationBootstrap {
   readonly #log = new Logger('Sweeper');
+  #oldestOverdueSeconds = 0;
 
   constructor(
     private readonly store: OrderStore,
     private readonly orders: Participant<Order, OrderMessage, OrderFact>,
     private readonly intake: Intake,
-  ) {}
+  ) {
+    metrics
+      .getMeter('@pavane/order')
+      .createObservableGauge('order_oldest_overdue_seconds', {
+        description: 'How long the deadline of the oldest order has passed that should have ended by now',
+      })
+      .addCallback((result) => result.observe(this.#oldestOverdueSeconds));
+  }
 
   onApplicationBootstrap(): void {
     const loop = new Loop(() => this.sweep(), {
@@ -32,7 +41,9 @@ export class OrderSweeper implements OnApplicationBootstrap {
 
   /** Does one round. */
   async sweep(): Promise<void> {
-    for (const order of await this.store.late(AT_ONCE)) {
+    const late = await this.store.late(AT_ONCE);
+    this.#oldestOverdueSeconds = late[0] ? (Date.now() - late[0].deadlineAt.getTime()) / 1000 : 0;
+    for (const order of late) {
       await this.#say(order, {
         type: 'timers.deadline',
         orderId: order.id,
