@@ -10,7 +10,7 @@ const EDITS: [file: string, from: string, to: string][] = [
   [
     'libs/contracts/src/events/payments.ts',
     'export class PaymentsCompleted extends WithItems {',
-    'export class PaymentsCompleted extends WithItems {\n  @IsIn(["card_ok", "card"]) method!: string;',
+    'export class PaymentsCompleted extends WithItems {\n  @IsDefined() method!: string;',
   ],
   [
     'libs/contracts/src/events/index.ts',
