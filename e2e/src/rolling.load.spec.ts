@@ -56,15 +56,13 @@ async function add(service: Service): Promise<void> {
   if (service === 'order') doors.add(Number(new URL(url).port));
 }
 
-/** Replaces every instance of a service, one at a time: a new one is ready before an old one is asked to go. */
+/** Replaces every instance of a service: the new ones are ready before the old ones are asked to go, one at a time. */
 async function roll(service: Service): Promise<(number | null)[]> {
   const old = running.get(service)!.splice(0);
+  await Promise.all(old.map(() => add(service)));
+  if (service === 'order') await eventually(() => expect(balancer.ready).toBe(4));
   const codes: (number | null)[] = [];
-  for (const child of old) {
-    await add(service);
-    if (service === 'order') await eventually(() => expect(balancer.ready).toBe(3));
-    codes.push(await child.stop('SIGTERM'));
-  }
+  for (const child of old) codes.push(await child.stop('SIGTERM'));
   return codes;
 }
 
