@@ -105,7 +105,8 @@ function onPath(env: NodeJS.ProcessEnv): string | undefined {
     .find(isExecutable);
 }
 
-function isExecutable(file: string): boolean {
+/** Whether the file is there and may be run. */
+export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
     return true;

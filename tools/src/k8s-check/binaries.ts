@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { cacheDir } from '@pavane/testing/servers';
+import { cacheDir, isExecutable } from '@pavane/testing/servers';
 import { buildWithGo, type GoProgram } from './go-build.js';
 
 /** What the check is made for. The chart is rendered for, and admitted by, this Kubernetes. */
@@ -76,14 +75,5 @@ function find(name: ProgramName, env: NodeJS.ProcessEnv): string | undefined {
 /** The directory in the cache that holds the program, and it alone. */
 const homeOf = (name: ProgramName, env: NodeJS.ProcessEnv): string =>
   join(cacheDir(env), `${name}-${PROGRAMS[name].version}`);
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const hasGo = (): boolean => spawnSync('go', ['version']).status === 0;
