@@ -10,7 +10,7 @@ import { JetStreamContext } from './jetstream.context.js';
 import type { Settings } from './options.js';
 import { seam } from './seam.js';
 import { inConsumerSpan, inContextOf, type Metrics, type Outcome } from './telemetry.js';
-import { leaveToNewer, toPresent } from './version.js';
+import { isForNewer, toPresent } from './version.js';
 
 /** Starts of a suspect's handler that may go without an end before it is given up. */
 const MAX_STRIKES = 3;
@@ -38,6 +38,8 @@ export type Dispatched = { outcome: Exclude<Outcome, 'away'> } | { outcome: 'awa
 /** Takes one message through its handlers to an outcome (the table in the README). */
 export class Dispatcher {
   private readonly logger = new Logger(Dispatcher.name);
+  /** What was left to newer instances, so that it is told once and not for each of a thousand events. */
+  private readonly left = new Set<string>();
 
   constructor(
     private readonly settings: Settings,
@@ -70,6 +72,10 @@ export class Dispatcher {
       message.ack();
       return { outcome: 'skipped' };
     }
+    if (isForNewer(headers['ce-type'] ?? '', binding, message)) {
+      this.leave(binding, message, headers['ce-type']!);
+      return { outcome: 'left' };
+    }
     const id = `${binding.durable}.${message.seq}`;
     try {
       seam('received', binding.durable);
@@ -88,13 +94,22 @@ export class Dispatcher {
   }
 
   private async run(binding: Binding, message: JsMsg, headers: Record<string, string>): Promise<void> {
-    leaveToNewer(headers['ce-type'] ?? '', binding, message);
     const event = decodeEvent(message.subject, headers, binding);
     const data = toPresent(decodeBody(message), event.type, binding);
     const { durable, subject: filter } = binding;
     const about = { subject: message.subject, filter, durable, deliveryCount: message.info.deliveryCount, event };
     const context = new JetStreamContext(message, event, durable);
     await inConsumerSpan(about, () => this.parts.handle(binding, data, context));
+  }
+
+  /** Only this message: were the durable to rest, one event of a version nobody knows would hold up all others. */
+  private leave({ durable, type: known }: Binding, message: JsMsg, type: string): void {
+    message.nak(backoff(this.settings.backoff.away, message.info.deliveryCount, this.parts.random));
+    const about = `${durable} ${type}`;
+    if (this.left.has(about)) return;
+    this.left.add(about);
+    const reason = `'${type}' is newer than '${known}', the version this instance knows`;
+    this.logger.warn({ message: 'events are left to newer instances', durable, reason });
   }
 
   private async runSuspect(

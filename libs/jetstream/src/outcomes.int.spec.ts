@@ -223,6 +223,21 @@ describe('an event and its version', () => {
     expect(await broker.deadLetters()).toEqual([]);
   });
 
+  it('holds up nobody when no instance knows it', async () => {
+    const known: string[] = [];
+    await using _service = await Service.start(
+      broker.server.url,
+      [on(hearing(1), (_, { event }) => known.push(event.subject))],
+      { backoff: { away: { firstMs: 60_000, maxMs: 60_000 } } },
+    );
+    await broker.publish('orders.created.unheard-of', {}, { 'ce-type': 'orders.created.v9' });
+    const others = Array.from({ length: 100 }, (_, i) => `o${i}`);
+    for (const key of others) await broker.publish(`orders.created.${key}`);
+    await eventually(async () => expect(await broker.stored()).toBe(1));
+    expect(known.toSorted()).toEqual(others.toSorted());
+    expect(await broker.deadLetters()).toEqual([]);
+  });
+
   it('is handled as the present version says it when it is an earlier one that is still heard', async () => {
     const handled: unknown[] = [];
     await using _service = await Service.start(broker.server.url, [

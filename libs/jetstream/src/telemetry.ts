@@ -21,7 +21,7 @@ export const CE_SUBJECT = createContextKey('ce.subject');
 const BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** How the handling of one delivery ended. */
-export type Outcome = 'acked' | 'away' | 'failed' | 'dead-lettered' | 'skipped';
+export type Outcome = 'acked' | 'away' | 'failed' | 'dead-lettered' | 'skipped' | 'left';
 
 /** Runs `work` in the trace and under the key that a message claims, so that every log line about it carries them. */
 export function inContextOf<T>(headers: Record<string, string>, work: () => T): T {

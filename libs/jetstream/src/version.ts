@@ -1,8 +1,8 @@
 import type { JsMsg } from '@nats-io/jetstream';
-import { RetryLater, toError, Unprocessable } from './errors.js';
+import { toError, Unprocessable } from './errors.js';
 import type { Subscription } from './subscription.js';
 
-/** Longer than any deploy takes: what nobody knows by then is a mistake, and one mistake must not make a durable rest for ever. */
+/** Longer than any deploy takes: what nobody knows by then is a mistake. */
 const NEWER_KEPT_MS = 3_600_000;
 
 const VERSIONED = /^(.+)\.v(\d+)$/;
@@ -15,15 +15,12 @@ export function isNewer(type: string, known: string): boolean {
 }
 
 /**
- * During a deploy an event may come to an instance that is older than the one that said it. Throws `RetryLater`, so that
- * this instance rests and one that knows the version has it; after an hour the event is as wrong as any other type.
+ * Whether an event is for an instance that knows its version: during a deploy it may come to one that is older than the
+ * one that said it. After an hour it is as wrong as any other type.
  */
-export function leaveToNewer(type: string, { type: known }: Subscription, { time }: Pick<JsMsg, 'time'>): void {
-  if (known === undefined || type === known || !isNewer(type, known)) return;
-  if (Date.now() - time.getTime() > NEWER_KEPT_MS) return;
-  throw new RetryLater(
-    `'${type}' is newer than '${known}', the version this instance knows; a newer instance will take it`,
-  );
+export function isForNewer(type: string, { type: known }: Subscription, { time }: Pick<JsMsg, 'time'>): boolean {
+  if (known === undefined || type === known || !isNewer(type, known)) return false;
+  return Date.now() - time.getTime() <= NEWER_KEPT_MS;
 }
 
 /** What an event of an earlier version carries, as the present version says it. */

@@ -78,6 +78,9 @@ export async function publish(scene: Scene, copies: readonly Copy[]): Promise<{ 
   return counts;
 }
 
+/** Which event it is, whatever its headers say: `orders.created`. */
+export const eventOf = ({ subject }: Pick<Copy, 'subject'>): string => subject.split('.').slice(0, 2).join('.');
+
 /** The same event under a message id no stream has seen, so that it is stored again. */
 export const underNewId = (copy: Copy, random: Random): Copy => ({
   ...copy,

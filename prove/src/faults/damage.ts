@@ -1,6 +1,6 @@
 import { ceType, durables, type EventType, events } from '@pavane/contracts';
 import type { Random } from '../random.js';
-import { type Copy, freshId, freshIds } from './copies.js';
+import { type Copy, eventOf, freshId, freshIds } from './copies.js';
 
 const DAY_MS = 86_400_000;
 /** Below the largest message the broker takes (1 MB), also when a dead letter has added its reason to it. */
@@ -15,7 +15,7 @@ const DAMAGES: Record<string, (copy: Copy, random: Random) => Partial<Copy>> = {
   'no body': () => text(''),
   'an unknown field of 900 kB': (copy) => text(JSON.stringify({ ...bodyOf(copy), more: 'x'.repeat(OVERSIZED) })),
   'as many bytes as the broker takes': (copy) => ({ data: Buffer.alloc(BRIM - headersLength(copy), 'x') }),
-  'an unknown version': ({ headers }) => header('ce-type', headers['ce-type']!.replace(/\d+$/, '99')),
+  'a version before the first': ({ headers }) => header('ce-type', headers['ce-type']!.replace(/\d+$/, '0')),
   'an unknown type': () => header('ce-type', 'orders.exploded.v1'),
   'the type of another event': ({ headers }) => {
     const other = (Object.keys(events) as EventType[]).map(ceType).find((type) => type !== headers['ce-type'])!;
@@ -40,11 +40,10 @@ export const KINDS_OF_DAMAGE: readonly string[] = Object.keys(DAMAGES);
 export function spoilt(kind: string, copy: Copy, random: Random): { copy: Copy; heardBy: string[] } {
   const original: Copy = { ...copy, headers: { ...copy.headers, ...freshIds(random) } };
   const { headers, ...rest } = DAMAGES[kind]!(original, random);
-  const type = copy.subject.split('.').slice(0, 2).join('.');
   const whole = kind === 'no headers' ? {} : { ...original.headers, ...headers };
   return {
     copy: { ...original, ...rest, headers: whole },
-    heardBy: durables.filter(({ event }) => event === type).map(({ durable }) => durable),
+    heardBy: durables.filter(({ event }) => event === eventOf(copy)).map(({ durable }) => durable),
   };
 }
 

@@ -1,13 +1,20 @@
+import { jetstream, type JsMsg } from '@nats-io/jetstream';
 import { durables } from '@pavane/contracts';
 import type { Wish } from '../clients.js';
 import type { Scene } from '../scene.js';
-import { randomOf } from '../random.js';
-import { type Copy, publish, saidOf, shuffled, Tap, underNewId } from './copies.js';
+import { type Random, randomOf } from '../random.js';
+import { type Copy, eventOf, freshIds, publish, saidOf, shuffled, Tap, underNewId } from './copies.js';
 import { KINDS_OF_DAMAGE, spoilt } from './damage.js';
 import type { Fault } from './fault.js';
 
 const MOST_COPIES = 5;
 const JUNK_ROUNDS = 8;
+const NEWER_A_ROUND = 10;
+const NEWER = '.v99';
+/** Longer than the longest pause an event is given back with. */
+const TAKEN_WITHIN_MS = 30_000;
+/** Sooner than any of the pauses that such an event is given back with would explain. */
+const BESIDE_NEWER_MS = 10_000;
 /** Fires while the fault is on, so that timers are copied, late and raced like any other event. */
 const orderDeadline = '8s';
 
@@ -117,6 +124,34 @@ export const messages: readonly Fault[] = [
     },
   },
   {
+    name: 'newer-version',
+    about:
+      'events of a version that no instance knows wait between those of innocent orders, which end beside them; then all instances are replaced by one that does',
+    async run(scene) {
+      const tap = await Tap.on(scene);
+      const waiting = new Map<string, number>();
+      for (let i = 0; i < JUNK_ROUNDS; i++) {
+        await scene.accepted(20);
+        const heard = tap.said.filter((said) => listenersTo(said).length > 0);
+        const copies = Array.from({ length: NEWER_A_ROUND }, () => newer(scene.random.pick(heard), scene.random));
+        tap.ignore(copies);
+        await publish(scene, copies);
+        for (const { durable } of copies.flatMap(listenersTo)) waiting.set(durable, (waiting.get(durable) ?? 0) + 1);
+      }
+      tap.close();
+      const ids = [...scene.clients.accepted];
+      await scene.until(
+        'orders end beside events of a version that nobody knows',
+        async () => (await pendingOf(scene, ids)) === 0,
+        BESIDE_NEWER_MS,
+      );
+      const services = [...scene.platform.services.values()];
+      await Promise.all(services.map((service) => service.stop()));
+      for (const [durable, count] of waiting) await take(scene, durable, count);
+      await Promise.all(services.map((service) => service.start()));
+    },
+  },
+  {
     name: 'killer',
     about: 'a message that kills payment whenever it is started on it, beside innocent ones',
     when: 'full',
@@ -160,6 +195,41 @@ function repeated(copy: Copy, { random }: Scene): Copy[] {
 /** Most of what was republished must have been taken for new, or nothing was shown. */
 function expectStored(scene: Scene, copies: readonly Copy[], { stored }: { stored: number }): void {
   if (stored < copies.length / 2) scene.violations.push(`of ${copies.length} copies only ${stored} were stored`);
+}
+
+/** An event as a later version of the platform might say it. */
+const newer = (copy: Copy, random: Random): Copy => ({
+  ...copy,
+  headers: { ...copy.headers, ...freshIds(random), 'ce-type': copy.headers['ce-type']!.replace(/\.v\d+$/, NEWER) },
+});
+
+const listenersTo = (said: Copy): Step[] =>
+  durables.filter(({ stream, event }) => stream === 'SAGA' && event === eventOf(said));
+
+/** Takes so many events of the newer version off a durable, as an instance that knows it would. */
+async function take(scene: Scene, durable: string, count: number): Promise<void> {
+  const consumer = await jetstream(await scene.nc()).consumers.get('SAGA', durable);
+  const others: JsMsg[] = [];
+  const deadline = Date.now() + TAKEN_WITHIN_MS;
+  for (let taken = 0; taken < count;) {
+    if (Date.now() > deadline) throw new Error(`${durable} holds ${count - taken} events of the newer version back`);
+    const message = await consumer.next({ expires: 1000 });
+    if (message?.headers?.get('ce-type').endsWith(NEWER)) {
+      message.ack();
+      taken++;
+    } else if (message) others.push(message);
+  }
+  for (const message of others) message.nak();
+}
+
+/** How many of these orders have not ended. */
+async function pendingOf(scene: Scene, ids: readonly string[]): Promise<number> {
+  const [row] = await scene.sql<{ n: number }>(
+    'order',
+    `SELECT count(*)::int AS n FROM orders WHERE status = 'pending' AND id = ANY ($1)`,
+    [ids],
+  );
+  return row!.n;
 }
 
 const FOR_LONG_MS = 3_600_000;
