@@ -5,9 +5,10 @@ import { benchSaga, describeSaga } from './saga/index.js';
 import { type ProfileName, profiles } from './saga/profiles.js';
 import { type VariantName, variants } from './saga/variants.js';
 import { describeWhere, whereTimeGoes } from './saga/where.js';
+import { benchStart, describeStart } from './start.js';
 import { benchTransport, describeTransport } from './transport/index.js';
 
-const ROUNDS = { saga: '3', transport: '3', compare: '7' };
+const ROUNDS = { saga: '3', transport: '3', start: '3', compare: '7' };
 /** How long a measurement lasts; those of the transport need less, because a message is less than a saga. */
 const SECONDS = { saga: '10', transport: '4' };
 
@@ -33,6 +34,11 @@ const commands = {
     return { text: describeTransport(report), report };
   },
 
+  async start(texts: Texts) {
+    const report = await benchStart(startOptions(texts, ROUNDS.start));
+    return { text: describeStart(report), report };
+  },
+
   async where(texts: Texts) {
     const report = await sampled(sagaOptions(texts, '1'));
     return { text: describeWhere(report), report };
@@ -44,18 +50,22 @@ const commands = {
     const files = [writeResult('saga', saga)];
     const transport = await benchTransport(transportOptions(texts, ROUNDS.compare));
     files.push(writeResult('transport', transport), writePlot(saga, transport));
+    const start = await benchStart(startOptions(texts, ROUNDS.compare));
+    files.push(writeResult('start', start));
     const where = await sampled(sagaOptions({ ...texts, profile: 'r1' }, '1'));
-    files.push(writeResult('where', where), writePage(saga, transport, where));
-    const text = [describeSaga(saga), '', describeTransport(transport), '', ...files.map((file) => `  ${file}`)];
-    return { text: text.join('\n'), report: { saga, transport, where } };
+    const all = { saga, transport, start, where };
+    files.push(writeResult('where', where), writePage(all));
+    const parts = [describeSaga(saga), describeTransport(transport), describeStart(start)];
+    return { text: [...parts, files.map((file) => `  ${file}`).join('\n')].join('\n\n'), report: all };
   },
 };
 
 await main({
-  usage: 'npm run bench -- saga | transport | where | compare [--rounds N] [--seconds N] [--json] …',
+  usage: 'npm run bench -- saga | transport | start | where | compare [--rounds N] [--seconds N] [--json] …',
   about: [
     'saga       the whole saga, from POST /orders to the ending, beside a textbook and a floor',
     'transport  events and requests of libs/jetstream alone, beside the bare client and its peers',
+    'start      how long a service takes until it is ready, and npm start to the first confirmed order',
     'where      where the CPU time of a saga goes: samples of every service at full load',
     'compare    all of it with more rounds; kept in bench/results, drawn and told in docs/performance.md',
     '',
@@ -121,6 +131,10 @@ function transportOptions(texts: Texts, rounds: string) {
     peers: !texts['no-peers'],
     progress: printed,
   };
+}
+
+function startOptions(texts: Texts, rounds: string) {
+  return { rounds: whole('--rounds', texts.rounds ?? rounds), progress: printed };
 }
 
 function positive(option: string, text: string): number {

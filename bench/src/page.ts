@@ -1,27 +1,38 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '@pavane/tools';
+import { ROOT, SERVICES } from '@pavane/tools';
 import { machineLine } from './machine.js';
+import type { Growth } from './saga/growth.js';
 import { describeSaga, type SagaReport } from './saga/index.js';
 import { describeWhere, type Where } from './saga/where.js';
+import { describeStart, type StartReport } from './start.js';
 import { describeTransport, type TransportReport } from './transport/index.js';
 
 const PAGE = join(ROOT, 'docs/performance.md');
 const MEASURED = /(<!-- measured -->\n)[\s\S]*?(\n<!-- \/measured -->)/;
 
+interface Measured {
+  saga: SagaReport;
+  transport: TransportReport;
+  start: StartReport;
+  where: Where;
+}
+
 /** Writes what was measured into the page about performance, between its marks; returns where. */
-export function writePage(saga: SagaReport, transport: TransportReport, where: Where): string {
+export function writePage(all: Measured): string {
+  const { saga, transport, start, where } = all;
   const page = readFileSync(PAGE, 'utf8');
   if (!MEASURED.test(page)) throw new Error(`${PAGE} has lost the marks that its figures stand between.`);
   const measured = [
     `On ${machineLine(saga.machine)}; ${saga.settings.rounds} rounds.`,
     '',
-    ...targets(saga, transport),
+    ...targets(all),
     '',
     '![Bars for each variant](performance.svg)',
     '',
     ...fenced('The saga', describeSaga(saga)),
     ...fenced('The transport', describeTransport(transport)),
+    ...fenced('The start', describeStart(start)),
     ...fenced('Where the time goes', describeWhere(where)),
   ];
   writeFileSync(
@@ -32,10 +43,9 @@ export function writePage(saga: SagaReport, transport: TransportReport, where: W
 }
 
 /** What is to be reached, beside what was. */
-function targets(saga: SagaReport, { ratios, overheadUs }: TransportReport): string[] {
+function targets({ saga, transport: { ratios, overheadUs }, start }: Measured): string[] {
   const { ours } = saga.profiles[saga.headline]!.variants;
-  const services = ['order', 'payment', 'inventory', 'notification'];
-  const atRestMb = Math.max(...services.map((service) => ours?.rssAtRestMb[service] ?? 0));
+  const atRestMb = Math.max(...SERVICES.map((service) => ours?.rssAtRestMb[service] ?? 0));
   const row = (what: string, goal: string, measured: number | null | undefined, reached: (figure: number) => boolean) =>
     measured === null || measured === undefined
       ? `| ${what} | ${goal} | not measured | |`
@@ -52,11 +62,30 @@ function targets(saga: SagaReport, { ratios, overheadUs }: TransportReport): str
     atMost('ms to the ending at 20 % load, p50', 25, saga.p50Ms),
     atMost('ms to the ending at 20 % load, p99', 80, saga.p99Ms),
     atMost('MB a service at rest, the largest', 130, atRestMb),
+    atMost('CPU of a saga beside the most stored orders over that beside the fewest', 1.1, costGrowthOf(saga.growth)),
+    atMost('MB a service with the longest backlog over that with the shortest', 1.1, memoryGrowthOf(saga.growth)),
+    atMost(
+      's until a service is ready, the slowest',
+      2,
+      Math.max(...SERVICES.map((one) => start.service[one]!.median)),
+    ),
+    atMost('s from npm start to the first confirmed order, warm', 10, start.firstOrder.warm.median),
     atLeast('events/s over the bare loop', 0.9, ratios.bareEvents),
     atLeast('events/s over the best peer', 1.4, ratios.bestPeerEvents),
     atLeast('requests/s over the bare client', 0.95, ratios.bareRequests),
     `| CPU of an event above the bare loop, µs | | ${rounded(overheadUs)} | |`,
   ];
+}
+
+function costGrowthOf(growth: Growth | undefined): number | undefined {
+  const costs = growth?.stored.map(({ cpuPer1000 }) => cpuPer1000);
+  return costs && costs.at(-1)! / costs[0]!;
+}
+
+/** Of the service whose memory grows most. */
+function memoryGrowthOf(growth: Growth | undefined): number | undefined {
+  const sizes = growth?.backlog.map(({ rssMb }) => rssMb);
+  return sizes && Math.max(...Object.entries(sizes.at(-1)!).map(([name, rss]) => rss / sizes[0]![name]!));
 }
 
 const rounded = <T extends number | null | undefined>(figure: T): T =>

@@ -5,7 +5,15 @@ export { KeyRing } from './keys/ring.js';
 export type { Child } from './local/child.js';
 export { LocalPlatform, type PlatformOptions, type Progress } from './local/platform.js';
 export { freePorts } from './local/ports.js';
-export { type Addresses, PORTS, type PortName, ROOT, SERVICES, type Settings } from './local/settings.js';
+export {
+  type Addresses,
+  localAddresses,
+  PORTS,
+  type PortName,
+  ROOT,
+  SERVICES,
+  type Settings,
+} from './local/settings.js';
 export { type Audit, audit, type AuditOptions } from './verify/audit.js';
 export type { Evidence } from './verify/evidence.js';
 export { judge } from './verify/invariants.js';

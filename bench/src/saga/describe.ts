@@ -5,6 +5,9 @@ import type { ProfileReport, SagaReport, VariantReport } from './report.js';
 import { LOADS } from './run.js';
 import type { VariantName } from './variants.js';
 
+/** Of a column: room for the figures of seven rounds. */
+const WIDTH = 30;
+
 /** The report as a person likes to read it. */
 export function describeSaga(report: SagaReport): string {
   const { settings, machine } = report;
@@ -23,12 +26,12 @@ export function describeSaga(report: SagaReport): string {
 function describeProfile({ variants, ratios }: ProfileReport): string[] {
   const each = Object.entries(variants) as [VariantName, VariantReport][];
   const line = (label: string, of: (variant: VariantReport) => string) =>
-    `    ${label.padEnd(34)}${each.map(([, variant]) => of(variant).padStart(22)).join('')}`;
+    `    ${label.padEnd(34)}${each.map(([, variant]) => of(variant).padStart(WIDTH)).join('')}`;
   const processes = [...new Set(each.flatMap(([, { cpuPer1000 }]) => Object.keys(cpuPer1000)))];
   const listed = (label: string, of: (variant: VariantReport) => Record<string, number>, digits: number) =>
     processes.map((name) => line(`${label} ${name}`, (variant) => of(variant)[name]?.toFixed(digits) ?? '–'));
   return [
-    `    ${''.padEnd(34)}${each.map(([name]) => name.padStart(22)).join('')}`,
+    `    ${''.padEnd(34)}${each.map(([name]) => name.padStart(WIDTH)).join('')}`,
     line('sagas/s', (v) => v.sagasPerSecond.median.toFixed(1)),
     line('  with 95 % confidence', (v) => v.sagasPerSecond.interval.map((figure) => figure.toFixed(0)).join(' to ')),
     line('  by round', (v) => v.sagasPerSecond.byRound.map((figure) => figure.toFixed(0)).join(' ')),
