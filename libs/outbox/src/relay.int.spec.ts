@@ -1,4 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { metrics } from '@opentelemetry/api';
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics';
 import { eventually } from '@pavane/testing';
 import type { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
@@ -67,6 +74,50 @@ const idsOf = async (aggregateId: string) =>
       aggregateId,
     ])
   ).rows.map(({ id }) => id);
+
+describe('what is measured', () => {
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+  const meters = new MeterProvider({ readers: [new PeriodicExportingMetricReader({ exporter })] });
+  beforeAll(() => metrics.setGlobalMeterProvider(meters));
+  afterAll(async () => {
+    metrics.disable();
+    await meters.shutdown();
+  });
+
+  /** By name; `undefined` for what was not measured. */
+  const measured = async (): Promise<Record<string, unknown>> => {
+    exporter.reset();
+    await meters.forceFlush();
+    const all = exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics));
+    return Object.fromEntries(all.map(({ descriptor, dataPoints }) => [descriptor.name, dataPoints[0]?.value]));
+  };
+
+  it('is what waits, for how long, what can never be published, and what was', async () => {
+    const broker = new Broker();
+    broker.answer = ({ subject }) =>
+      subject.endsWith('.bad') ? Promise.reject(Object.assign(new Error('no'), { code: 'PUBLISH_REJECTED' })) : away();
+    relayTo(broker).start();
+    await leftBehind(['a', 'b', 'bad']);
+    await pool.query(
+      `UPDATE messaging.outbox SET waiting_since = now() - interval '90 seconds' WHERE aggregate_id = 'a'`,
+    );
+    await eventually(async () => {
+      const { outbox_oldest_unpublished_seconds: oldest, ...rest } = await measured();
+      expect(rest).toMatchObject({ outbox_unpublished: 2, outbox_quarantined: 1 });
+      expect(oldest).toBeGreaterThanOrEqual(90);
+      expect(oldest).toBeLessThan(120);
+    });
+    broker.answer = () => Promise.resolve();
+    await eventually(async () =>
+      expect(await measured()).toMatchObject({
+        outbox_published: 2,
+        outbox_unpublished: 0,
+        outbox_oldest_unpublished_seconds: 0,
+        outbox_quarantined: 1,
+      }),
+    );
+  });
+});
 
 describe('a row that was just committed', () => {
   it('is published at once, without a sweep, and marked', async () => {
