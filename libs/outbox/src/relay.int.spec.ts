@@ -178,11 +178,13 @@ describe('a row that was just committed', () => {
 
 describe('rows that a process left behind when it died', () => {
   it('are published by the sweep of another, oldest first', async () => {
-    const ids = await leftBehind(['a', 'a', 'a', 'a']);
+    const rows = ['a', 'a', 'a', 'a'].map(rowOf);
+    // Whatever order they lie in.
+    await storeRows(pool, rows.toReversed(), -1);
     const broker = new Broker();
     relayTo(broker).start();
     await allPublished(4);
-    expect(broker.ids).toEqual(ids);
+    expect(broker.ids).toEqual(rows.map(({ id }) => id));
   });
 
   it('are taken over when its lease is over, and not before', async () => {
@@ -225,8 +227,10 @@ describe('a row the broker will never take', () => {
         { quarantined: null, published: true },
       ]);
     });
-    expect(broker.log.error).toHaveLength(1);
-    expect(String(broker.log.error[0])).toContain('quarantined');
+    const [id] = await idsOf('a');
+    expect(broker.log.error).toEqual([
+      [expect.stringContaining('quarantined'), { outboxId: id, subject: 'counters.added.a' }],
+    ]);
   });
 
   it('is not tried again', async () => {
@@ -269,6 +273,97 @@ describe('while the broker is away', () => {
   });
 });
 
+describe('while the broker takes nothing', () => {
+  it('is asked less and less often, and at the usual pace when it takes something again', async () => {
+    await leftBehind(['a']);
+    const broker = new Broker();
+    const tries: number[] = [];
+    broker.answer = () => {
+      tries.push(performance.now());
+      return away();
+    };
+    relayTo(broker, pool, 1).start();
+    await eventually(() => expect(tries).toHaveLength(4));
+    const pauses = tries.slice(1).map((at, i) => at - tries[i]!);
+    expect(pauses[2]).toBeGreaterThan(2 * pauses[0]!);
+    broker.answer = () => Promise.resolve();
+    await allPublished(1);
+    const since = performance.now();
+    await leftBehind(['a', 'a']);
+    await allPublished(3);
+    expect(performance.now() - since).toBeLessThan(pauses[2]!);
+  });
+
+  it('the age of what waits grows, also while nobody measures it', async () => {
+    await leftBehind(['a']);
+    const broker = new Broker();
+    broker.answer = away;
+    const relay = relayTo(broker);
+    relay.start();
+    await eventually(() => expect(relay.oldestUnpublishedMs()).toBeGreaterThan(0));
+    await relay.drain();
+    const before = relay.oldestUnpublishedMs();
+    await eventually(() => expect(relay.oldestUnpublishedMs()).toBeGreaterThan(before + 200));
+    expect(relay.oldestUnpublishedMs()).toBeLessThan(60_000);
+  });
+});
+
+describe('what one instance left and another has published', () => {
+  it('no longer holds up what comes after it', async () => {
+    const broker = new Broker();
+    broker.answer = away;
+    const relay = relayTo(broker);
+    const participant = counters(pool, { outlet: relay });
+    await participant.handle(add('a', 1));
+    await relay.drain();
+    const other = relayTo(new Broker());
+    other.start();
+    await allPublished(1);
+    await other.drain();
+
+    broker.answer = () => Promise.resolve();
+    const measured = Promise.withResolvers<void>();
+    const { query } = pool;
+    pool.query = ((...asked: [{ text?: string }]) => {
+      const answer = query.apply(pool, asked as never) as unknown as Promise<unknown>;
+      if (asked[0].text?.includes('oldestMs')) answer.then(() => measured.resolve(), measured.reject);
+      return answer;
+    }) as typeof query;
+    relay.start();
+    await measured.promise;
+    await relay.drain();
+    // No sweep runs: what goes out goes out from memory.
+    await participant.handle(add('a', 1));
+    await eventually(async () => expect(broker.ids).toEqual((await idsOf('a')).slice(1)));
+  });
+});
+
+describe('more rows than are kept in memory', () => {
+  it('wait in the table, and what comes later is quick again', async () => {
+    const broker = new Broker();
+    const gate = Promise.withResolvers<void>();
+    let asked = 0;
+    broker.answer = () => {
+      asked++;
+      return gate.promise;
+    };
+    const relay = relayTo(broker);
+    const rows = Array.from({ length: 2100 }, (_, i) => rowOf(`c${i}`));
+    await storeRows(pool, rows, 500);
+    relay.offer(rows);
+    await turn();
+    expect(asked).toBe(2000);
+    gate.resolve();
+    await relay.drain();
+    relay.start();
+    await allPublished(2100);
+    expect(broker.ids.toSorted()).toEqual(rows.map(({ id }) => id).toSorted());
+    await relay.drain();
+    await counters(pool, { outlet: relay }).handle(add('quick', 1));
+    await allPublished(2101);
+  });
+});
+
 describe('an outage that leaves more aggregates behind than are remembered', () => {
   it('sends everything by the table, in order, until what waits there can be remembered again', async () => {
     const broker = new Broker();
@@ -280,11 +375,13 @@ describe('an outage that leaves more aggregates behind than are remembered', () 
     await relay.drain();
     broker.answer = () => Promise.resolve();
     await Promise.all(many.map((id) => participant.handle(add(id, 1))));
+    // This one has nothing before it; but who could tell?
+    await participant.handle(add('new', 1));
     await relay.drain();
     expect(broker.ids).toEqual([]);
 
     relay.start();
-    await allPublished(120);
+    await allPublished(121);
     for (const id of many) {
       const ids = await idsOf(id);
       expect(broker.ids.filter((published) => ids.includes(published))).toEqual(ids);
@@ -308,11 +405,46 @@ describe('while the database is away', () => {
     await leftBehind(['a']);
     const broker = new Broker();
     const relay = relayTo(broker);
+    const asked: number[] = [];
+    const { connect } = pool;
+    pool.connect = ((...args: []) => {
+      asked.push(performance.now());
+      return connect.apply(pool, args as never);
+    }) as typeof connect;
     await databases.server.stop('SIGKILL');
     relay.start();
+    await eventually(() => expect(asked.length).toBeGreaterThanOrEqual(4));
+    const pauses = asked.slice(1).map((at, i) => at - asked[i]!);
+    expect(pauses.at(-1)).toBeGreaterThan(2 * pauses[0]!);
     await databases.server.restart();
     await allPublished(1);
     expect(broker.log.error).toEqual([]);
+  });
+});
+
+describe('while the database refuses what the relay asks', () => {
+  it('says so, and goes on when it no longer does', async () => {
+    await leftBehind(['a']);
+    const broker = new Broker();
+    await pool.query('ALTER TABLE messaging.outbox RENAME COLUMN quarantined TO elsewhere');
+    relayTo(broker).start();
+    await eventually(() => expect(String(broker.log.error[0])).toContain('sweep failed'));
+    await pool.query('ALTER TABLE messaging.outbox RENAME COLUMN elsewhere TO quarantined');
+    await allPublished(1);
+  });
+
+  it('publishes what it could not mark again, under the same id', async () => {
+    const broker = new Broker();
+    const relay = relayTo(broker);
+    await pool.query('ALTER TABLE messaging.outbox ADD CONSTRAINT unmarked CHECK (published_at IS NULL)');
+    await counters(pool, { outlet: relay }).handle(add('a', 1));
+    await eventually(() => expect(String(broker.log.warn[0])).toContain('could not be marked'));
+    await relay.drain();
+    await pool.query('ALTER TABLE messaging.outbox DROP CONSTRAINT unmarked');
+    relay.start();
+    await allPublished(1);
+    const [id] = await idsOf('a');
+    expect(broker.ids).toEqual([id, id]);
   });
 });
 
@@ -334,7 +466,13 @@ describe('draining', () => {
     expect(await count(pool, 'messaging.outbox WHERE published_at IS NOT NULL')).toBe(3);
 
     await leftBehind(['z']);
+    const next = new Broker();
+    relayTo(next).start();
+    await allPublished(4);
+    await leftBehind(['z']);
+    await allPublished(5);
     expect(broker.ids).toHaveLength(3);
+    expect(next.ids).toHaveLength(2);
   });
 
   it('resolves although the broker is away, and leaves the rows to the next process', async () => {
