@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+
 /**
  * What is mutated, and the tests that have to notice. `atLeast` is the share of mutants, in percent, that must be; 0 asks for nothing.
  *
@@ -43,6 +45,7 @@ export const optionsOf = ({ name, mutate, roots, tests, leaveOut }) => ({
       testRegex: tests,
       testTimeout: 15_000,
       testSequencer: '<rootDir>/prove/mutants/sequencer.cjs',
+      testEnvironment: fileURLToPath(new URL('environment.cjs', import.meta.url)),
       moduleNameMapper: {
         '^(\\.{1,2}/.*)\\.js$': '$1',
         '^@pavane/jetstream$': '<rootDir>/prove/mutants/transport.ts',
@@ -56,7 +59,7 @@ export const optionsOf = ({ name, mutate, roots, tests, leaveOut }) => ({
   tempDirName: `.stryker-tmp-${name}`,
   concurrency: 2,
   // A test that is only slow, as one with a server may be beside another, must not pass for one that noticed.
-  timeoutFactor: name === 'rules' ? 1.5 : 5,
+  timeoutFactor: name === 'rules' ? 1.5 : 3,
   timeoutMS: 3000,
   warnings: { slow: false },
   reporters: [process.stdout.isTTY ? 'progress' : 'progress-append-only'],
