@@ -103,13 +103,15 @@ async function untilFirstOrder(dir: string): Promise<number> {
     cwd: ROOT,
     env: { ...process.env, ...env, PLATFORM_DIR: dir },
     stdio: 'ignore',
+    // A group of its own, to be ended as a terminal does: npm does not pass a Ctrl-C on.
+    detached: true,
   });
   const ended = once(started, 'exit');
   try {
     await firstOrder(localAddresses(ports).http.order, started);
     return (performance.now() - began) / 1000;
   } finally {
-    started.kill('SIGINT');
+    if (started.exitCode === null) process.kill(-started.pid!, 'SIGINT');
     await ended;
   }
 }
