@@ -13,7 +13,7 @@ const NEWER_A_ROUND = 10;
 const NEWER = '.v99';
 /** Longer than the longest pause an event is given back with. */
 const TAKEN_WITHIN_MS = 30_000;
-/** Sooner than any of the pauses that such an event is given back with would explain. */
+/** What an order takes that nothing holds up, and some room: a slow provider, refunds that are tried again. */
 const BESIDE_NEWER_MS = 10_000;
 /** Fires while the fault is on, so that timers are copied, late and raced like any other event. */
 const orderDeadline = '8s';
