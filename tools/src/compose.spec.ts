@@ -108,9 +108,10 @@ describe('the platform in containers', () => {
   });
 
   it('runs each service as the local platform does', () => {
-    const flags = (source: string) => /--max-semi-space-size=\d+/.exec(source)?.[0];
-    expect(flags(dockerfile)).toBeDefined();
-    expect(flags(dockerfile)).toBe(flags(text('tools/src/local/platform.ts')));
+    const memory = (source: string) =>
+      ['max-semi-space-size', 'MALLOC_ARENA_MAX'].map((name) => new RegExp(`${name}\\W+(\\d+)`).exec(source)?.[1]);
+    expect(memory(dockerfile)).toEqual([expect.any(String), expect.any(String)]);
+    expect(memory(dockerfile)).toEqual(memory(text('tools/src/local/platform.ts')));
   });
 });
 
