@@ -20,6 +20,7 @@ interface Texts {
   profile: string;
   only?: string | undefined;
   growth?: string | undefined;
+  backlog?: string | undefined;
   'no-peers'?: boolean | undefined;
 }
 
@@ -79,6 +80,7 @@ await main({
     profile: { type: 'string', default: 'both' },
     only: { type: 'string' },
     growth: { type: 'string' },
+    backlog: { type: 'string' },
     'no-peers': { type: 'boolean' },
     json: { type: 'boolean' },
   },
@@ -89,8 +91,8 @@ await main({
     '--in-flight N': 'saga: orders that are on their way at a time while capacity is measured (default 256)',
     '--profile NAME': 'saga: r1, one nats-server; r3, three, each message synced by all; both (the default)',
     '--only NAMES': `saga: only these of ${variants.map(({ name }) => name).join(', ')}, with commas`,
-    '--growth N':
-      'saga: measures the product also with up to N stored orders and N / 5 that wait; 1000000 takes half an hour',
+    '--growth N': 'saga: measures the product also with up to N stored orders and N / 5 that wait',
+    '--backlog N': 'with --growth: so many wait; 200000 take an hour and more',
     '--no-peers': 'transport: without the peers, which are installed else',
     '--json': 'print one JSON object as the last line',
   },
@@ -111,7 +113,7 @@ function sampled({ seconds, inFlight, profiles: named, variants: chosen }: Retur
 }
 
 function sagaOptions(texts: Texts, rounds: string) {
-  const { orders, growth } = texts;
+  const { orders } = texts;
   return {
     rounds: whole('--rounds', texts.rounds ?? rounds),
     seconds: positive('--seconds', texts.seconds ?? SECONDS.saga),
@@ -119,9 +121,18 @@ function sagaOptions(texts: Texts, rounds: string) {
     inFlight: whole('--in-flight', texts['in-flight']),
     profiles: profilesOf(texts.profile),
     variants: variantsOf(texts.only),
-    growth: growth === undefined ? undefined : whole('--growth', growth),
+    growth: growthOf(texts),
     progress: printed,
   };
+}
+
+function growthOf({ growth, backlog }: Texts) {
+  if (growth === undefined) {
+    if (backlog !== undefined) throw new UsageError('--backlog says more about --growth, which is missing');
+    return undefined;
+  }
+  const stored = whole('--growth', growth);
+  return { stored, backlog: backlog === undefined ? Math.ceil(stored / 5) : whole('--backlog', backlog) };
 }
 
 function transportOptions(texts: Texts, rounds: string) {

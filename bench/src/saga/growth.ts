@@ -40,8 +40,10 @@ export interface Growth {
 }
 
 export interface GrowthOptions {
-  /** Orders stored in the end; a fifth of them is the longest backlog. */
-  most: number;
+  /** Orders stored in the end. */
+  stored: number;
+  /** Orders that wait in the end. */
+  backlog: number;
   seconds: number;
   inFlight: number;
   progress: Progress;
@@ -49,18 +51,18 @@ export interface GrowthOptions {
 
 /** Measures whether the product costs more when more is stored, and more when more waits. */
 export async function measureGrowth(profile: Profile, options: GrowthOptions): Promise<Growth> {
-  const { most, progress } = options;
+  const { progress } = options;
   const backlog: WorkedOff[] = [];
-  for (const events of [most / 100, most / 20, most / 5].map(Math.ceil))
+  for (const events of [options.backlog / 20, options.backlog / 4, options.backlog].map(Math.ceil))
     backlog.push(
       await progress(`${events} orders wait for payment, and are worked off`, () =>
         onNewStand(profile, (stand, load) => workOff(stand, load, events)),
       ),
     );
   const stored = await onNewStand(profile, async (stand, load) => {
-    const shelves = new Stored(stand.platform, most);
+    const shelves = new Stored(stand.platform, options.stored);
     const sizes: AtSize[] = [];
-    for (const size of [most / 100, most / 10, most].map(Math.ceil)) {
+    for (const size of [options.stored / 100, options.stored / 10, options.stored].map(Math.ceil)) {
       await progress(`${size} orders are stored`, () => shelves.upTo(size));
       sizes.push(await progress(`sagas beside ${size} stored orders`, () => atSize(stand, load, size, options)));
     }
@@ -90,7 +92,7 @@ async function onNewStand<T>(profile: Profile, work: (stand: Stand, load: Load) 
 }
 
 async function atSize(stand: Stand, load: Load, stored: number, { seconds, inFlight }: GrowthOptions): Promise<AtSize> {
-  await warmUp(load, { seconds });
+  await warmUp(load);
   const before = cpuOf(stand);
   const full = await load.closed({ inFlight, seconds });
   const cpu = cpuOf(stand) - before;

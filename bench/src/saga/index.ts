@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import type { Progress } from '@pavane/tools';
 import { describeMachine } from '../machine.js';
-import { measureGrowth } from './growth.js';
+import { type GrowthOptions, measureGrowth } from './growth.js';
 import { type Profile, type ProfileName, profiles } from './profiles.js';
 import { type SagaReport, summaryOf } from './report.js';
 import { measure, type Run, type RunOptions } from './run.js';
@@ -14,8 +14,8 @@ export interface SagaOptions extends RunOptions {
   rounds: number;
   profiles: readonly ProfileName[];
   variants: readonly VariantName[];
-  /** Also measures what it costs to have up to so many orders stored, and a fifth of them waiting. */
-  growth: number | undefined;
+  /** Also measures what it costs to have up to so many orders stored, and so many waiting. */
+  growth: Pick<GrowthOptions, 'stored' | 'backlog'> | undefined;
   progress: Progress;
 }
 
@@ -39,8 +39,9 @@ export async function benchSaga(options: SagaOptions): Promise<SagaReport> {
       }
     }
   }
-  const { seconds, inFlight, growth: most } = options;
-  const growth = most && (await measureGrowth(profiles[options.profiles.at(-1)!], { ...options, most }));
+  const { seconds, inFlight } = options;
+  const growth =
+    options.growth && (await measureGrowth(profiles[options.profiles.at(-1)!], { ...options, ...options.growth }));
   return summaryOf(runs, { rounds, seconds, inFlight, machine: describeMachine(tmpdir()), ...(growth && { growth }) });
 }
 

@@ -8,8 +8,8 @@ import type { Variant } from './variants.js';
 /** The shares of the measured capacity at which latency is taken. */
 export const LOADS = [20, 70] as const;
 export type LoadPercent = (typeof LOADS)[number];
-/** Of the time a measurement takes, that code gets to become hot, with few orders: cold, it would choke on more. */
-const WARM_UP = 0.5;
+/** What code gets to become hot, with few orders: cold, it would choke on more. A service runs for days; it starts once. */
+const WARM_UP_SECONDS = 15;
 const WARM_UP_IN_FLIGHT = 32;
 const RESTS_WITHIN_MS = 60_000;
 
@@ -72,7 +72,7 @@ async function measured(stand: Stand, load: Load, { seconds, inFlight, orders }:
   const cpu = (pid: number, name: string) => (name === 'postgres' ? cpuSecondsOfAll(pid) : cpuSecondsOf(pid));
 
   const rssAtRestMb = each(rssMbOf);
-  await warmUp(load, { seconds, orders });
+  await warmUp(load, orders);
 
   const before = each(cpu);
   const full = await load.closed({ inFlight, seconds, ...(orders && { orders }) });
@@ -99,8 +99,8 @@ async function measured(stand: Stand, load: Load, { seconds, inFlight, orders }:
   };
 }
 
-export const warmUp = (load: Load, { seconds, orders }: Partial<RunOptions> & { seconds: number }): Promise<unknown> =>
-  load.closed({ inFlight: WARM_UP_IN_FLIGHT, seconds: seconds * WARM_UP, ...(orders && { orders }) });
+export const warmUp = (load: Load, orders?: number): Promise<unknown> =>
+  load.closed({ inFlight: WARM_UP_IN_FLIGHT, seconds: WARM_UP_SECONDS, ...(orders && { orders }) });
 
 /** Nobody is fast by losing orders. */
 async function requireSound({ platform }: Stand, { accepted }: Load): Promise<void> {
