@@ -46,9 +46,9 @@ const commands = {
   },
 
   async compare(texts: Texts) {
-    const saga = await benchSaga(sagaOptions(texts, ROUNDS.compare));
-    // Now, and not at the end: a run that is cut off keeps what it has.
-    const files = [writeResult('saga', saga)];
+    const keep = (report: object) => writeResult('saga', report);
+    const saga = await benchSaga({ ...sagaOptions(texts, ROUNDS.compare), keep });
+    const files = [keep(saga)];
     const transport = await benchTransport(transportOptions(texts, ROUNDS.compare));
     files.push(writeResult('transport', transport), writePlot(saga, transport));
     const start = await benchStart(startOptions(texts, ROUNDS.compare));

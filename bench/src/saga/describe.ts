@@ -57,7 +57,7 @@ const describeGrowth = ({ stored, backlog }: Growth): string[] => [
       `  beside ${orders} stored orders: ${sagasPerSecond.toFixed(0)} sagas/s, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${cpuPer1000.toFixed(2)} CPU s per 1,000`,
   ),
   ...backlog.map(
-    ({ backlog: events, acceptedPerSecond, endedPerSecond, rssMb }) =>
-      `  a backlog of ${events}: accepted at ${acceptedPerSecond.toFixed(0)}/s, worked off at ${endedPerSecond.toFixed(0)}/s, most RSS (MB) ${JSON.stringify(rssMb)}`,
+    ({ backlog: events, acceptedPerSecond, endedPerSecond, settledPerSecond, rssMb }) =>
+      `  a backlog of ${events}: accepted at ${acceptedPerSecond.toFixed(0)}/s, worked off at ${endedPerSecond.toFixed(0)}/s (${settledPerSecond.toFixed(0)}/s until the customers are told), most RSS (MB) ${JSON.stringify(rssMb)}`,
   ),
 ];

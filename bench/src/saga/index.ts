@@ -16,6 +16,8 @@ export interface SagaOptions extends RunOptions {
   variants: readonly VariantName[];
   /** Also measures what it costs to have up to so many orders stored, and so many waiting. */
   growth: Pick<GrowthOptions, 'stored' | 'backlog'> | undefined;
+  /** Is handed what there is after each round, so that a run that is cut off has not been for nothing. */
+  keep?: (report: SagaReport) => void;
   progress: Progress;
 }
 
@@ -24,11 +26,12 @@ export interface SagaOptions extends RunOptions {
  * or worse after a while, it does for all of them.
  */
 export async function benchSaga(options: SagaOptions): Promise<SagaReport> {
-  const { rounds, progress } = options;
+  const { rounds, seconds, inFlight, progress, keep } = options;
   const measured = variants.filter(({ name }) => options.variants.includes(name));
   const runs = new Map(
     options.profiles.map((name) => [name, new Map(measured.map((variant) => [variant.name, [] as Run[]]))]),
   );
+  const settings = { rounds, seconds, inFlight, machine: describeMachine(tmpdir()) };
   for (let round = 0; round < rounds; round++) {
     for (const profile of options.profiles) {
       for (const variant of turned(measured, round)) {
@@ -38,11 +41,11 @@ export async function benchSaga(options: SagaOptions): Promise<SagaReport> {
         runs.get(profile)!.get(variant.name)!.push(run);
       }
     }
+    keep?.(summaryOf(runs, { ...settings, rounds: round + 1 }));
   }
-  const { seconds, inFlight } = options;
   const growth =
     options.growth && (await measureGrowth(profiles[options.profiles.at(-1)!], { ...options, ...options.growth }));
-  return summaryOf(runs, { rounds, seconds, inFlight, machine: describeMachine(tmpdir()), ...(growth && { growth }) });
+  return summaryOf(runs, { ...settings, ...(growth && { growth }) });
 }
 
 /** Each comes first in its turn. */

@@ -69,10 +69,11 @@ export class Load {
     });
   }
 
-  /** Places so many without waiting for any ending: `ended` resolves to when the last of them has ended. */
-  async pile(orders: number): Promise<{ seconds: number; ended: Promise<number> }> {
+  /** Places so many without waiting for any ending: resolves to how to learn when the last has ended, and its customer was told. */
+  async pile(orders: number): Promise<{ seconds: number; ended: Promise<number>; told: Promise<number> }> {
     const start = performance.now();
     const ended: Promise<number>[] = [];
+    const told: Promise<number>[] = [];
     let left = orders;
     await Promise.all(
       Array.from({ length: POSTS_AT_ONCE }, async () => {
@@ -80,11 +81,14 @@ export class Load {
           const id = await this.#post();
           this.accepted.push(id);
           ended.push(handled(this.endings.ended(id)));
+          told.push(handled(this.endings.told(id)));
         }
       }),
     );
     const seconds = (performance.now() - start) / 1000;
-    return { seconds, ended: Promise.all(ended).then((all) => all.reduce((a, b) => Math.max(a, b))) };
+    const last = (all: Promise<number>[]) =>
+      handled(Promise.all(all).then((at) => at.reduce((a, b) => Math.max(a, b))));
+    return { seconds, ended: last(ended), told: last(told) };
   }
 
   async close(): Promise<void> {
