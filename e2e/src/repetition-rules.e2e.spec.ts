@@ -134,7 +134,7 @@ describe.each(cases)('of an order that was %s, every event', (_, end) => {
 });
 
 describe('an ending that nobody acted on', () => {
-  it('is said again under a new id until it is seen to', async () => {
+  it('is said again under a new id until it is seen to, once the broker no longer holds it', async () => {
     const nc = await platform.nc();
     await platform.broker.hold('notification_orders-confirmed');
     const { id } = await platform.place();
@@ -142,11 +142,19 @@ describe('an ending that nobody acted on', () => {
     await eventually(async () => expect(await platform.broker.waiting('notification_orders-confirmed')).toBe(1));
     // Once nobody else is waited for, the message goes with its consumer: to the broker nothing was ever lost.
     await eventually(async () => expect((await platform.broker.stored('SAGA')).messages).toBe(1));
+    const due = () => platform.sql('order', 'UPDATE orders SET echo_due_at = now() WHERE id = $1', [id]);
+    await due();
+    // As long as the broker holds it, saying it again would only add to what its listener has not got to.
+    await eventually(async () =>
+      expect(
+        await platform.sql('order', 'SELECT resaid FROM orders WHERE id = $1 AND echo_due_at > now()', [id]),
+      ).toEqual([{ resaid: 0 }]),
+    );
     await nc.request('$JS.API.CONSUMER.DELETE.SAGA.notification_orders-confirmed');
     await platform.local.provision();
     expect(await platform.mails(id)).toEqual({});
     // The minute that the echo may take is not waited for here.
-    await platform.sql('order', 'UPDATE orders SET echo_due_at = now() WHERE id = $1', [id]);
+    await due();
     await platform.ended(id, ['notifications.sent']);
     expect(await platform.mails(id)).toEqual({ confirmed: 1 });
     const confirmations = (await everythingSaid(id)).filter(({ subject }) => subject.startsWith('orders.confirmed'));

@@ -159,6 +159,9 @@ describe('an order', () => {
 });
 
 describe('the sweeper', () => {
+  const isDue = () =>
+    pool.query(`UPDATE orders SET echo_due_at = now() - interval '1 s' WHERE echo_due_at IS NOT NULL`);
+
   it('finds pending orders whose timer should have come, and no others', async () => {
     const [late, early, ended] = [uuidv7(), uuidv7(), uuidv7()];
     for (const id of [late, ended]) await participant().handle(placing(id, id, new Date(Date.now() - 10_000)));
@@ -173,9 +176,15 @@ describe('the sweeper', () => {
     await live(orders.echoed, 'paid', 'reserved', 'sent');
     await live(orders.unrefunded, 'paid', 'cancel', 'sent');
     await live(orders.pending);
-    expect(await store.claimUnechoed(10)).toEqual([]);
-    await pool.query(`UPDATE orders SET echo_due_at = now() - interval '1 s' WHERE echo_due_at IS NOT NULL`);
-    const claims = await Promise.all([store.claimUnechoed(10), store.claimUnechoed(10)]);
+    const ids = Object.values(orders);
+    expect(await store.unechoed(10)).toEqual([]);
+    expect(await store.claimUnechoed(ids)).toEqual([]);
+    await isDue();
+    expect((await store.unechoed(10)).toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
+      { id: orders.quiet, status: 'confirmed', isRecent: true },
+      { id: orders.unrefunded, status: 'cancelled', isRecent: true },
+    ]);
+    const claims = await Promise.all([store.claimUnechoed(ids), store.claimUnechoed(ids)]);
     expect(
       claims
         .flat()
@@ -183,8 +192,34 @@ describe('the sweeper', () => {
         .toSorted(),
     ).toEqual([orders.quiet, orders.unrefunded].toSorted());
     await participant().handle(about(orders.unrefunded, 'refunded'));
-    await pool.query(`UPDATE orders SET echo_due_at = now() - interval '1 s' WHERE echo_due_at IS NOT NULL`);
-    expect((await store.claimUnechoed(10)).map(({ id }) => id)).toEqual([orders.quiet]);
+    await isDue();
+    expect((await store.unechoed(10)).map(({ id }) => id)).toEqual([orders.quiet]);
+  });
+
+  it('gives an ending that is on its way as long again, at least a minute, without counting', async () => {
+    const [fresh, old, echoed] = [uuidv7(), uuidv7(), uuidv7()];
+    for (const id of [fresh, old]) await live(id, 'paid', 'reserved');
+    await live(echoed, 'paid', 'reserved', 'sent');
+    await pool.query(`UPDATE orders SET ended_at = now() - interval '2 h' WHERE id = $1`, [old]);
+    await isDue();
+    expect(new Map((await store.unechoed(10)).map(({ id, isRecent }) => [id, isRecent]))).toEqual(
+      new Map([
+        [fresh, true],
+        [old, false],
+      ]),
+    );
+    await store.awaitEchoes([fresh, old, echoed]);
+    expect(await store.unechoed(10)).toEqual([]);
+    const { rows } = await pool.query(
+      'SELECT id, resaid, round(extract(epoch FROM echo_due_at - now()) / 60)::int AS minutes FROM orders',
+    );
+    expect(new Map(rows.map(({ id, ...row }) => [id, row]))).toEqual(
+      new Map([
+        [fresh, { resaid: 0, minutes: 1 }],
+        [old, { resaid: 0, minutes: 120 }],
+        [echoed, { resaid: 0, minutes: null }],
+      ]),
+    );
   });
 
   it('waits longer each time, and gives up in the end', async () => {
@@ -192,8 +227,8 @@ describe('the sweeper', () => {
     await live(orderId, 'cancel');
     const waits: number[] = [];
     for (;;) {
-      await pool.query(`UPDATE orders SET echo_due_at = now() - interval '1 s'`);
-      if ((await store.claimUnechoed(10)).length === 0) break;
+      await isDue();
+      if ((await store.claimUnechoed([orderId])).length === 0) break;
       await participant().handle(about(orderId, 'resay'));
       const { rows } = await pool.query('SELECT extract(epoch FROM echo_due_at - now())::int AS s FROM orders');
       waits.push(Math.round(rows[0].s / 60));

@@ -42,6 +42,8 @@ const TIMER_GRACE_MS = 2000;
 /** How long after an ending its echoes may take before it is said again; the wait doubles each time. */
 const ECHO_WITHIN_MS = 60_000;
 const MOST_RESAID = 8;
+/** How long after an ending it is not said again as long as the broker still holds it for somebody. */
+const HELD_WITHIN_MS = 3_600_000;
 
 /** An order somebody has to look after, and the trace it was placed in. */
 export interface Unattended {
@@ -50,6 +52,14 @@ export interface Unattended {
   traceparent: string | null;
   /** How often its ending was said again. */
   resaid: number;
+}
+
+/** An order whose ending not everybody was seen to act on in time. */
+export interface Unechoed {
+  id: string;
+  status: Exclude<Order['status'], 'pending'>;
+  /** Whether it ended so recently that whoever should act on it may just be busy with what came before. */
+  isRecent: boolean;
 }
 
 /** How an order maps to rows of `orders` and `history`. */
@@ -67,13 +77,32 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
     return rows;
   }
 
-  /** Ended orders without their echoes, claimed by moving their next turn, so that two instances do not both take them. */
-  async claimUnechoed(limit: number): Promise<Unattended[]> {
+  /** Ended orders without their echoes. */
+  async unechoed(limit: number): Promise<Unechoed[]> {
+    const { rows } = await this.pool.query<Unechoed>(
+      `SELECT id, status, ended_at > now() - $1 * interval '1 ms' AS "isRecent" FROM orders
+       WHERE echo_due_at < now() AND resaid < $2 ORDER BY echo_due_at LIMIT $3`,
+      [HELD_WITHIN_MS, MOST_RESAID, limit],
+    );
+    return rows;
+  }
+
+  /** Gives the echoes of these orders as long again as they had. */
+  async awaitEchoes(ids: readonly string[]): Promise<void> {
+    await this.pool.query(
+      `UPDATE orders SET echo_due_at = now() + greatest(now() - ended_at, $1 * interval '1 ms')
+       WHERE id = ANY ($2::uuid[]) AND echo_due_at < now()`,
+      [ECHO_WITHIN_MS, ids],
+    );
+  }
+
+  /** Those of these orders that still wait for their echoes, claimed by moving their next turn, so that two instances do not both take them. */
+  async claimUnechoed(ids: readonly string[]): Promise<Unattended[]> {
     const { rows } = await this.pool.query<Unattended>(
       `UPDATE orders SET resaid = resaid + 1, echo_due_at = now() + $1 * 2 ^ (resaid + 1) * interval '1 ms'
-       WHERE id IN (SELECT id FROM orders WHERE echo_due_at < now() AND resaid < $2 LIMIT $3 FOR UPDATE SKIP LOCKED)
+       WHERE id IN (SELECT id FROM orders WHERE id = ANY ($3::uuid[]) AND echo_due_at < now() AND resaid < $2 FOR UPDATE SKIP LOCKED)
        RETURNING id, deadline_at AS "deadlineAt", traceparent, resaid`,
-      [ECHO_WITHIN_MS, MOST_RESAID, limit],
+      [ECHO_WITHIN_MS, MOST_RESAID, ids],
     );
     return rows;
   }

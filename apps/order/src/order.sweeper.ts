@@ -1,8 +1,10 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { metrics } from '@opentelemetry/api';
+import { streamOf, subjectOf } from '@pavane/contracts';
+import { JetStreamPublisher } from '@pavane/jetstream';
 import { inTrace, isAway, Participant } from '@pavane/outbox';
 import { Intake, Loop } from '@pavane/service';
-import { OrderStore, type Unattended } from './order.store.js';
+import { OrderStore, type Unattended, type Unechoed } from './order.store.js';
 import type { Order, OrderFact, OrderMessage } from './order.js';
 
 const SWEEP_EVERY_MS = 1000;
@@ -10,7 +12,7 @@ const AT_ONCE = 200;
 
 /**
  * The safety net under the saga: ends orders whose timer never came, and says an ending again that not everybody was seen
- * to act on.
+ * to act on; within the first hour only when the broker has lost it, since whoever is behind would fall further behind.
  */
 @Injectable()
 export class OrderSweeper implements OnApplicationBootstrap {
@@ -21,6 +23,7 @@ export class OrderSweeper implements OnApplicationBootstrap {
     private readonly store: OrderStore,
     private readonly orders: Participant<Order, OrderMessage, OrderFact>,
     private readonly intake: Intake,
+    private readonly broker: JetStreamPublisher,
   ) {
     metrics
       .getMeter('@pavane/order')
@@ -50,7 +53,11 @@ export class OrderSweeper implements OnApplicationBootstrap {
         data: { deadlineAt: order.deadlineAt.toISOString() },
       });
     }
-    for (const order of await this.store.claimUnechoed(AT_ONCE)) {
+    const unechoed = await this.store.unechoed(AT_ONCE);
+    const onTheirWay = await Promise.all(unechoed.map((order) => this.#isOnItsWay(order)));
+    await this.store.awaitEchoes(unechoed.flatMap(({ id }, i) => (onTheirWay[i] ? [id] : [])));
+    const unheard = unechoed.flatMap(({ id }, i) => (onTheirWay[i] ? [] : [id]));
+    for (const order of await this.store.claimUnechoed(unheard)) {
       this.#log.warn('an ending without an echo is said again', { orderId: order.id, times: order.resaid });
       await this.#say(order, { type: 'resay', orderId: order.id, data: {} });
     }
@@ -60,6 +67,12 @@ export class OrderSweeper implements OnApplicationBootstrap {
         { orderId: id },
       );
     }
+  }
+
+  /** Whether what would be said again has not been heard by everybody yet, or nobody could hear it anyway. */
+  async #isOnItsWay({ id, status, isRecent }: Unechoed): Promise<boolean> {
+    const type = `orders.${status}` as const;
+    return isRecent && this.broker.holds(streamOf(type), subjectOf(type, id)).catch(() => true);
   }
 
   /** One order that cannot be helped must not keep the others waiting. */

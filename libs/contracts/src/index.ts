@@ -21,4 +21,4 @@ export type {
   SaysAny,
   Service,
 } from './participation.js';
-export { durables, hears, subjectOf, topology, type Listening, type TopologyOptions } from './topology.js';
+export { durables, hears, streamOf, subjectOf, topology, type Listening, type TopologyOptions } from './topology.js';

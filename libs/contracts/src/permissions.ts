@@ -27,7 +27,7 @@ export const permissions = (service: Service): Permissions => ({
     // A deadline is said as a schedule; the event itself is the broker's to say, when the time has come.
     ...saidBy(service).map((type) => (type === 'timers.deadline' ? 'timers.schedule.*' : subjectOf(type, '*'))),
     ...heardBy(service).flatMap((type) => ofDurable(hears(service, type as never))),
-    // For its metrics: how many messages a stream holds, and how old they are.
+    // For its metrics, how many messages a stream holds and how old they are; for order also whether it holds an ending.
     ...new Set(heardBy(service).map((type) => `$JS.API.STREAM.INFO.${hears(service, type as never).stream}`)),
     ...FLAGS,
   ],

@@ -17,7 +17,8 @@ export interface Listening {
   readonly source: string;
 }
 
-const streamOf = (type: EventType): 'SAGA' | 'TIMERS' => (type.startsWith('timers.') ? 'TIMERS' : 'SAGA');
+/** The stream that holds an event until each of its listeners has acknowledged it. */
+export const streamOf = (type: EventType): 'SAGA' | 'TIMERS' => (type.startsWith('timers.') ? 'TIMERS' : 'SAGA');
 
 /** Where and as whom `service` hears `type`; the argument of `@JetStreamEvent`. */
 export const hears = <S extends Service>(service: S, type: Heard<S>): Listening => ({

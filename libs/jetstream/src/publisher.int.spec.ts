@@ -53,6 +53,24 @@ describe('publishing', () => {
   });
 });
 
+describe('what a stream still holds', () => {
+  it('is told by subject, until everybody who listens has acknowledged it', async () => {
+    const holds = (subject: string) => publisher.holds('SAGA', subject);
+    await publisher.publish(message());
+    expect(await Promise.all(['orders.created.o1', 'orders.created.o2'].map(holds))).toEqual([true, false]);
+    const js = (await jetstreamManager(broker.nc)).jetstream();
+    const heard = await (await js.consumers.get('SAGA', 'listener')).next();
+    await heard!.ackAck();
+    await eventually(async () => expect(await holds('orders.created.o1')).toBe(false));
+  });
+
+  it('cannot be told of a stream that is not there, nor while the broker is away', async () => {
+    await expect(publisher.holds('NONE', 'orders.created.o1')).rejects.toMatchObject({ code: 'RETRY_LATER' });
+    await connection.drain();
+    await expect(publisher.holds('SAGA', 'orders.created.o1')).rejects.toMatchObject({ code: 'RETRY_LATER' });
+  });
+});
+
 describe('publishing is rejected for good', () => {
   it.each([
     ['what is larger than the broker takes', { data: 'x'.repeat(1_100_000) }, /max_payload size exceeded/],

@@ -108,6 +108,7 @@ export class OrderService extends ModelService<Order, OrderMessage, OrderFact> i
         row.echoDueAt = undefined;
         return true;
       }
+      // Also what is only on its way still, which the service puts off for an hour: it must do no harm.
       row.resaid++;
       row.echoDueAt = clock.ms + ECHO_WITHIN_MS * 2 ** row.resaid;
       return this.#say(process, { type: 'resay', orderId: id, data: {} });
