@@ -1,10 +1,13 @@
-import { accessSync, chmodSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { freePort, ServerProcess, startNats } from '@pavane/testing/servers';
 
 const READY_WITHIN_MS = 60_000;
+const STOPPED_WITHIN_MS = 20_000;
+const LOOK_EVERY_MS = 50;
 
 /** A message broker on this machine that belongs to one turn. */
 export interface Broker extends AsyncDisposable {
@@ -30,15 +33,23 @@ export async function startBroker(kind: Broker['kind']): Promise<Broker> {
 }
 
 async function startRedis(): Promise<Broker> {
-  const [port, dir] = [await freePort(), emptyDir()];
+  const [port, dir] = [await freePort(), mkdtempSync(join(tmpdir(), 'pavane-broker-'))];
   const args = ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', dir, '--save', ''];
   const server = launch(PROGRAMS.redis, args, dir);
   return started('redis', `redis://127.0.0.1:${port}`, dir, [server], () => answers(port, 'PING\r\n'));
 }
 
+/** What packages put into the PATH changes to another user and session, where no signal of ours arrives. */
+const UNWRAPPED_RABBITMQ = '/usr/lib/rabbitmq/bin/rabbitmq-server';
+
 async function startRabbitMq(): Promise<Broker> {
-  const [port, distPort, epmdPort, dir] = [await freePort(), await freePort(), await freePort(), emptyDir()];
-  const server = launch(PROGRAMS.rabbitmq, [], dir, {
+  const [port, distPort, epmdPort, dir] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    mkdtempSync(join(tmpdir(), 'pavane-broker-')),
+  ];
+  const server = launch(existsSync(UNWRAPPED_RABBITMQ) ? UNWRAPPED_RABBITMQ : PROGRAMS.rabbitmq, [], dir, {
     ERL_EPMD_ADDRESS: '127.0.0.1',
     ERL_EPMD_PORT: `${epmdPort}`,
     HOME: dir,
@@ -61,7 +72,7 @@ function launch(command: string, args: string[], dir: string, env: Record<string
     name: command,
     command,
     args,
-    logFile: join(dir, `${command}.log`),
+    logFile: join(dir, `${basename(command)}.log`),
     cwd: dir,
     env: { ...process.env, ...env },
     orphanSignal: 'SIGTERM',
@@ -78,7 +89,7 @@ async function started(
   probe: () => Promise<void>,
 ): Promise<Broker> {
   const dispose = async () => {
-    for (const server of servers) await server.stop('SIGTERM');
+    for (const server of servers) await endGroup(server);
     rmSync(dir, { recursive: true, force: true });
   };
   try {
@@ -90,11 +101,19 @@ async function started(
   return { kind, url, pid: servers[0].pid, [Symbol.asyncDispose]: dispose };
 }
 
-/** Debian's rabbitmq-server changes to a user of its own when it is started by root. */
-function emptyDir(): string {
-  const dir = mkdtempSync(join(tmpdir(), 'pavane-broker-'));
-  chmodSync(dir, 0o777);
-  return dir;
+/** With all that it has started: the script that starts RabbitMQ does not pass every signal on. */
+async function endGroup(server: ServerProcess): Promise<void> {
+  const signal = (name: NodeJS.Signals | 0): boolean => {
+    try {
+      return process.kill(-server.pid, name);
+    } catch {
+      return false;
+    }
+  };
+  signal('SIGTERM');
+  await server.stop('SIGTERM');
+  const until = performance.now() + STOPPED_WITHIN_MS;
+  while (signal(performance.now() < until ? 0 : 'SIGKILL')) await setTimeout(LOOK_EVERY_MS);
 }
 
 /** Resolves when the server says something to what it is told. */
