@@ -92,7 +92,7 @@ await main({
     '--profile NAME': 'saga: r1, one nats-server; r3, three, each message synced by all; both (the default)',
     '--only NAMES': `saga: only these of ${variants.map(({ name }) => name).join(', ')}, with commas`,
     '--growth N': 'saga: measures the product also with up to N stored orders and N / 5 that wait',
-    '--backlog N': 'with --growth: so many wait; 200000 take an hour and more',
+    '--backlog N': 'with --growth: so many wait; 200000 take hours',
     '--no-peers': 'transport: without the peers, which are installed else',
     '--json': 'print one JSON object as the last line',
   },

@@ -89,6 +89,7 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
 
   /** Gives the echoes of these orders as long again as they had. */
   async awaitEchoes(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
     await this.pool.query(
       `UPDATE orders SET echo_due_at = now() + greatest(now() - ended_at, $1 * interval '1 ms')
        WHERE id = ANY ($2::uuid[]) AND echo_due_at < now()`,
@@ -96,8 +97,12 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
     );
   }
 
-  /** Those of these orders that still wait for their echoes, claimed by moving their next turn, so that two instances do not both take them. */
+  /**
+   * Those of these orders that still wait for their echoes, claimed by moving their next turn, so that two instances do not
+   * both take them.
+   */
   async claimUnechoed(ids: readonly string[]): Promise<Unattended[]> {
+    if (ids.length === 0) return [];
     const { rows } = await this.pool.query<Unattended>(
       `UPDATE orders SET resaid = resaid + 1, echo_due_at = now() + $1 * 2 ^ (resaid + 1) * interval '1 ms'
        WHERE id IN (SELECT id FROM orders WHERE id = ANY ($3::uuid[]) AND echo_due_at < now() AND resaid < $2 FOR UPDATE SKIP LOCKED)

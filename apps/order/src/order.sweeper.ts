@@ -55,9 +55,9 @@ export class OrderSweeper implements OnApplicationBootstrap {
     }
     const unechoed = await this.store.unechoed(AT_ONCE);
     const onTheirWay = await Promise.all(unechoed.map((order) => this.#isOnItsWay(order)));
-    await this.store.awaitEchoes(unechoed.flatMap(({ id }, i) => (onTheirWay[i] ? [id] : [])));
-    const unheard = unechoed.flatMap(({ id }, i) => (onTheirWay[i] ? [] : [id]));
-    for (const order of await this.store.claimUnechoed(unheard)) {
+    const ids = (are: boolean) => unechoed.flatMap(({ id }, i) => (onTheirWay[i] === are ? [id] : []));
+    await this.store.awaitEchoes(ids(true));
+    for (const order of await this.store.claimUnechoed(ids(false))) {
       this.#log.warn('an ending without an echo is said again', { orderId: order.id, times: order.resaid });
       await this.#say(order, { type: 'resay', orderId: order.id, data: {} });
     }

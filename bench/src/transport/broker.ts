@@ -113,7 +113,8 @@ async function endGroup(server: ServerProcess): Promise<void> {
   signal('SIGTERM');
   await server.stop('SIGTERM');
   const until = performance.now() + STOPPED_WITHIN_MS;
-  while (signal(performance.now() < until ? 0 : 'SIGKILL')) await setTimeout(LOOK_EVERY_MS);
+  while (signal(0) && performance.now() < until) await setTimeout(LOOK_EVERY_MS);
+  signal('SIGKILL');
 }
 
 /** Resolves when the server says something to what it is told. */
