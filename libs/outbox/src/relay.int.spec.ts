@@ -128,6 +128,14 @@ describe('a row that was just committed', () => {
     expect(broker.ids).toHaveLength(3);
   });
 
+  it('is marked in one transaction with others that are published at about the same time', async () => {
+    const participant = counters(pool, { outlet: relayTo(new Broker()) });
+    await Promise.all(['a', 'b', 'c'].map((id) => participant.handle(add(id, 1))));
+    await allPublished(3);
+    const { rows } = await pool.query('SELECT DISTINCT published_at FROM messaging.outbox');
+    expect(rows).toHaveLength(1);
+  });
+
   it('is published after those of the same aggregate before it, and beside those of others', async () => {
     const broker = new Broker();
     const open = new Map<string, number>();

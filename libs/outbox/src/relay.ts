@@ -17,6 +17,8 @@ const MOST_IN_MEMORY = 2000;
 const SWEEP_SIZE = 500;
 const SWEEP_EVERY_MS = 200;
 const LONGEST_PAUSE_MS = 5000;
+/** How long published rows gather to be marked together; a row that is not marked when its process dies is published twice. */
+const MARK_AFTER_MS = 100;
 
 /**
  * Publishes what the outbox holds: right after the commit from memory, many at a time, the rows of one aggregate one
@@ -38,6 +40,7 @@ export class Relay {
   #recalling = false;
   #published: OutboxRow[] = [];
   #marking: Promise<void> | undefined;
+  #markTimer: NodeJS.Timeout | undefined;
   #inFlight = 0;
   #publishedInAll = 0;
   #sweeping: Promise<void> | undefined;
@@ -102,7 +105,10 @@ export class Relay {
     clearTimeout(this.#timer);
     await this.#sweeping;
     while (this.#chains.size > 0) await Promise.all(this.#chains.values());
-    while (this.#marking) await this.#marking;
+    await this.#marking;
+    clearTimeout(this.#markTimer);
+    this.#markTimer = undefined;
+    await this.#mark();
   }
 
   /** Leaves a row to the sweep. */
@@ -165,17 +171,24 @@ export class Relay {
   }
 
   #markSoon(): void {
-    this.#marking ??= this.#mark();
+    if (this.#marking) return;
+    this.#markTimer ??= setTimeout(() => {
+      this.#markTimer = undefined;
+      this.#marking = this.#mark().finally(() => {
+        this.#marking = undefined;
+        if (this.#published.length > 0) this.#markSoon();
+      });
+    }, MARK_AFTER_MS);
   }
 
   async #mark(): Promise<void> {
+    const rows = this.#published.splice(0);
+    if (rows.length === 0) return;
     try {
-      while (this.#published.length > 0) await markPublished(this.#db, this.#published.splice(0));
+      await markPublished(this.#db, rows);
     } catch (error) {
       // Published but not marked: the sweep publishes it again under the same id, and listeners skip what they know.
       this.log.warn(`published rows could not be marked: ${(error as Error).message}`);
-    } finally {
-      this.#marking = undefined;
     }
   }
 
