@@ -116,7 +116,7 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
   async giveUpUnechoed(): Promise<string[]> {
     const { rows } = await this.pool.query<{ id: string }>(
       `UPDATE orders SET echo_due_at = NULL WHERE id IN (
-         SELECT id FROM orders WHERE echo_due_at < now() AND resaid >= $1 LIMIT 100 FOR UPDATE SKIP LOCKED) RETURNING id`,
+         SELECT id FROM orders WHERE echo_due_at < now() AND resaid >= $1 ORDER BY echo_due_at LIMIT 100 FOR UPDATE SKIP LOCKED) RETURNING id`,
       [MOST_RESAID],
     );
     return rows.map(({ id }) => id);
