@@ -62,7 +62,7 @@ export async function measureGrowth(profile: Profile, options: GrowthOptions): P
       ),
     );
   const stored = await onNewStand(profile, async (stand, load) => {
-    const shelves = new Stored(stand.platform, options.stored);
+    const shelves = new Stored(stand, options.stored);
     const sizes: AtSize[] = [];
     for (const size of [options.stored / 100, options.stored / 10, options.stored].map(Math.ceil)) {
       await progress(`${size} orders are stored`, () => shelves.upTo(size));
@@ -94,7 +94,7 @@ async function onNewStand<T>(profile: Profile, work: (stand: Stand, load: Load) 
 }
 
 async function atSize(stand: Stand, load: Load, stored: number, { seconds, inFlight }: GrowthOptions): Promise<AtSize> {
-  await warmUp(load);
+  await warmUp(stand, load);
   const before = cpuOf(stand);
   const full = await load.closed({ inFlight, seconds });
   const cpu = cpuOf(stand) - before;

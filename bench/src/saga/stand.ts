@@ -1,8 +1,10 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Service } from '@pavane/contracts';
 import type { NatsServer } from '@pavane/testing/servers';
 import { freePorts, LocalPlatform, SERVICES, type Settings } from '@pavane/tools';
+import { Client } from 'pg';
 import { brokerOf, type Profile } from './profiles.js';
 import type { Variant } from './variants.js';
 
@@ -62,6 +64,21 @@ export class Stand {
       mail: mail.pid!,
       load: process.pid,
     };
+  }
+
+  /** Does some work in the database of each service. */
+  async inEachDatabase(work: (client: Client, service: Service) => Promise<unknown>): Promise<void> {
+    await Promise.all(
+      SERVICES.map(async (service) => {
+        const client = new Client({ connectionString: this.platform.addresses.databases[service] });
+        await client.connect();
+        try {
+          await work(client, service);
+        } finally {
+          await client.end();
+        }
+      }),
+    );
   }
 
   /** Stops everything; what it kept goes, too, unless somebody has to look into it. */

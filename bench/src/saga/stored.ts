@@ -1,6 +1,4 @@
-import { SERVICES } from '@pavane/tools';
-import type { LocalPlatform } from '@pavane/tools';
-import { Client } from 'pg';
+import type { Stand } from './stand.js';
 
 /** Orders that one statement stores: some seconds of work. */
 const AT_ONCE = 20_000;
@@ -61,7 +59,7 @@ export class Stored {
   #count = 0;
 
   constructor(
-    private readonly platform: LocalPlatform,
+    private readonly stand: Stand,
     most: number,
   ) {
     this.#since = idsSince(most);
@@ -70,21 +68,11 @@ export class Stored {
   /** Stores so many in all. */
   async upTo(count: number): Promise<void> {
     const first = this.#count + 1;
-    await Promise.all(
-      SERVICES.map(async (service) => {
-        const client = new Client({ connectionString: this.platform.addresses.databases[service] });
-        await client.connect();
-        try {
-          for (let from = first; from <= count; from += AT_ONCE)
-            for (const statement of LEFT_BEHIND[service])
-              await client.query(statement, [this.#since, from, Math.min(count, from + AT_ONCE - 1)]);
-          // As it would have been done by now, had they come one by one.
-          await client.query('VACUUM ANALYZE');
-        } finally {
-          await client.end();
-        }
-      }),
-    );
+    await this.stand.inEachDatabase(async (client, service) => {
+      for (let from = first; from <= count; from += AT_ONCE)
+        for (const statement of LEFT_BEHIND[service])
+          await client.query(statement, [this.#since, from, Math.min(count, from + AT_ONCE - 1)]);
+    });
     this.#count = count;
   }
 }

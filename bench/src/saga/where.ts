@@ -95,7 +95,7 @@ async function loaded(stand: Stand, { seconds, inFlight }: { seconds: number; in
   try {
     const load = await Load.on(stand.platform.addresses);
     try {
-      await warmUp(load);
+      await warmUp(stand, load);
       const from = nowUs();
       const { orders, settledSeconds } = await load.closed({ inFlight, seconds });
       return { orders, took: settledSeconds, from, to: nowUs() };
