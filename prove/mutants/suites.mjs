@@ -26,7 +26,7 @@ export const suites = [
     name: 'relay',
     mutate: ['libs/outbox/src/{relay,outbox}.ts'],
     roots: ['<rootDir>/libs/outbox/src'],
-    tests: '/(relay|participant)\\.int\\.spec\\.ts$',
+    tests: '/(relay(\\.away)?|replay|participant)\\.int\\.spec\\.ts$',
     leaveOut: ['StringLiteral'],
     atLeast: 0,
   },
