@@ -45,8 +45,8 @@ export class Relays {
     afterAll(() => this.databases?.[Symbol.asyncDispose]());
   }
 
-  /** A relay with leases short enough to be waited for. */
-  to(broker: Broker, { on = this.pool, leaseMs = 150 } = {}): Relay {
+  /** A relay with leases short enough to be waited for, and long enough for what was published to be marked. */
+  to(broker: Broker, { on = this.pool, leaseMs = 500 } = {}): Relay {
     const relay = new Relay(on, broker, {
       error: (...args) => broker.log.error.push(args),
       warn: (...args) => broker.log.warn.push(args),
