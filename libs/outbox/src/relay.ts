@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Counter, metrics, type ObservableGauge } from '@opentelemetry/api';
 import { seam } from '@pavane/jetstream';
 import type { Pool } from 'pg';
@@ -40,7 +41,6 @@ export class Relay {
   #recalling = false;
   #published: OutboxRow[] = [];
   #marking: Promise<void> | undefined;
-  #markTimer: NodeJS.Timeout | undefined;
   #inFlight = 0;
   #publishedInAll = 0;
   #sweeping: Promise<void> | undefined;
@@ -105,10 +105,7 @@ export class Relay {
     clearTimeout(this.#timer);
     await this.#sweeping;
     while (this.#chains.size > 0) await Promise.all(this.#chains.values());
-    await this.#marking;
-    clearTimeout(this.#markTimer);
-    this.#markTimer = undefined;
-    await this.#mark();
+    while (this.#marking) await this.#marking;
   }
 
   /** Leaves a row to the sweep. */
@@ -171,25 +168,20 @@ export class Relay {
   }
 
   #markSoon(): void {
-    if (this.#marking) return;
-    this.#markTimer ??= setTimeout(() => {
-      this.#markTimer = undefined;
-      this.#marking = this.#mark().finally(() => {
-        this.#marking = undefined;
-        if (this.#published.length > 0) this.#markSoon();
-      });
-    }, MARK_AFTER_MS);
+    this.#marking ??= this.#mark();
   }
 
   async #mark(): Promise<void> {
-    const rows = this.#published.splice(0);
-    if (rows.length === 0) return;
-    try {
-      await markPublished(this.#db, rows);
-    } catch (error) {
-      // Published but not marked: the sweep publishes it again under the same id, and listeners skip what they know.
-      this.log.warn(`published rows could not be marked: ${(error as Error).message}`);
+    while (this.#published.length > 0) {
+      await pause(MARK_AFTER_MS);
+      try {
+        await markPublished(this.#db, this.#published.splice(0));
+      } catch (error) {
+        // Published but not marked: the sweep publishes it again under the same id, and listeners skip what they know.
+        this.log.warn(`published rows could not be marked: ${(error as Error).message}`);
+      }
     }
+    this.#marking = undefined;
   }
 
   #schedule(ms: number): void {

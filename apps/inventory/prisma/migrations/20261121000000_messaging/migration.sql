@@ -24,7 +24,7 @@ CREATE TABLE messaging.outbox (
   published_at timestamptz,
   quarantined text
 ) PARTITION BY RANGE (id);
--- With what is quarantined: an index of its own for that would be passed over for the whole day until the day is analyzed.
+-- With what is quarantined: until a day is analyzed, an index of its own for that is passed over, and the day read through.
 CREATE INDEX outbox_unpublished ON messaging.outbox (id) WHERE published_at IS NULL;
 CREATE INDEX outbox_aggregate ON messaging.outbox (aggregate_id);
 
