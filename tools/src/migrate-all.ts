@@ -1,19 +1,24 @@
 import { main } from './cli/command.js';
+import { seedService } from './local/demo-data.js';
 import { migrateService } from './local/migrations.js';
 import { addressesFrom, SERVICES } from './local/settings.js';
 
 await main({
-  usage: 'npm run migrate',
-  about: "Brings every service's database up to date, and sows the demo's catalogue and stock where there is none.",
-  options: {},
+  usage: 'npm run migrate -- [--seed]',
+  about: "Brings every service's database up to date.",
+  options: { seed: { type: 'boolean' } },
   help: {
+    '--seed': 'put the catalogue and stock of the demo into each database that never had them; not for production',
     'ORDER_DATABASE_URL, …':
       'the databases; also PAYMENT_, INVENTORY_ and NOTIFICATION_DATABASE_URL (default: the local platform)',
   },
-  async run() {
+  async run({ seed }) {
     for (const service of SERVICES) {
-      const applied = await migrateService(service, addressesFrom().databases[service]);
-      console.log(`  ${service.padEnd(13)} ${applied.length > 0 ? applied.join(', ') : 'up to date'}`);
+      const url = addressesFrom().databases[service];
+      const applied = await migrateService(service, url);
+      const seeded = seed && (await seedService(service, url));
+      const done = [...applied, ...(seeded ? ['demo data'] : [])];
+      console.log(`  ${service.padEnd(13)} ${done.length > 0 ? done.join(', ') : 'up to date'}`);
     }
     return 0;
   },

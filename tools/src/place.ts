@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { main, UsageError } from './cli/command.js';
-import { place, read } from './demo/client.js';
-import { SCENARIOS } from './demo/scenarios.js';
+import { place, products, read } from './demo/client.js';
 
 /** Longer than a service takes to start and the saga to run; a stuck one is told apart from a slow one. */
 const WITHIN_MS = 60_000;
@@ -9,14 +8,19 @@ const WITHIN_MS = 60_000;
 await main({
   usage: 'node tools/dist/place.js --target URL [--json]',
   about:
-    'Places one order, paid by a good card, and waits until it has ended. Exit code 1 when it has not within a minute.',
+    'Places one order for the first product of the catalogue, paid by a good card, and waits until it has ended. Exit code 1 when it has not within a minute.',
   options: { target: { type: 'string' }, json: { type: 'boolean' } },
   help: { '--target URL': 'where the order service is', '--json': 'print one JSON object as the last line' },
   async run({ target, json }) {
     if (!target || !URL.canParse(target)) throw new UsageError(`--target takes a URL, not "${target ?? ''}"`);
     const url = target.replace(/\/$/, '');
+    const [product] = await products(url);
+    if (!product)
+      throw new Error(
+        `${url}/products lists nothing, so nothing can be ordered; add products, or the demo's (npm run migrate -- --seed)`,
+      );
     const start = Date.now();
-    let order = await place(url, SCENARIOS[0]!);
+    let order = await place(url, { items: [{ sku: product.sku, quantity: 1 }], paymentMethod: 'card_ok' });
     while (order.status === 'pending' && Date.now() - start < WITHIN_MS) {
       await delay(100);
       order = await read(url, order.id);

@@ -1,4 +1,4 @@
--- The stock of the local platform and the demo.
+-- The stock of the demo: for the local platform and trial installations, once in a database (npm run migrate -- --seed).
 INSERT INTO stock (sku, initial, available) VALUES
   ('TEAPOT', 1000000, 1000000),
   ('CUP', 1000000, 1000000),

@@ -1,4 +1,5 @@
--- The catalogue of the local platform and the demo. Prices are minor units.
+-- The catalogue of the demo: for the local platform and trial installations, once in a database
+-- (npm run migrate -- --seed). Prices are minor units.
 INSERT INTO products (sku, name, price, currency) VALUES
   ('TEAPOT', 'Cast-iron teapot', 4900, 'EUR'),
   ('CUP', 'Porcelain cup', 1250, 'EUR'),

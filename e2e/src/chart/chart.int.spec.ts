@@ -120,6 +120,13 @@ describeChart('the chart, rendered', () => {
     expect(find('dev with NATS elsewhere', 'Job', 'migrate-1').metadata.annotations).toBeUndefined();
   });
 
+  it('puts demo data into databases of a trial, and into no other unless it is asked to', () => {
+    const command = (set: string, job: string) => find(set, 'Job', job).spec.template.spec.containers[0].command;
+    expect(command('dev', 'migrate-1')).toContain('--seed');
+    expect(command('prod', 'migrate')).not.toContain('--seed');
+    expect(command('the least: everything external, nothing else', 'migrate')).not.toContain('--seed');
+  });
+
   it('holds no Secret: all are by reference', () => {
     for (const set of Object.keys(VALUE_SETS)) expect(of(set).filter(({ kind }) => kind === 'Secret')).toEqual([]);
   });

@@ -28,6 +28,13 @@ export async function place(
   return (await response.json()) as Order;
 }
 
+/** What can be ordered. */
+export async function products(url: string): Promise<{ sku: string }[]> {
+  const response = await fetch(`${url}/products`);
+  if (!response.ok) throw new Error(`GET ${url}/products was answered ${response.status}: ${await response.text()}`);
+  return (await response.json()) as { sku: string }[];
+}
+
 /** The order as it is now. */
 export async function read(url: string, id: string): Promise<Order> {
   const response = await fetch(`${url}/orders/${id}`);

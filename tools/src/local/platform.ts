@@ -13,6 +13,7 @@ import {
 import { localAuthorization } from '../keys/emit.js';
 import { KeyRing } from '../keys/ring.js';
 import { requireFree } from './ports.js';
+import { seedService } from './demo-data.js';
 import { migrateService } from './migrations.js';
 import { Child } from './child.js';
 import { type Addresses, localAddresses, ROOT, SERVICES, type Settings } from './settings.js';
@@ -96,7 +97,10 @@ export class LocalPlatform {
     await progress('streams, consumers and database migrations', () =>
       Promise.all([
         this.provision(),
-        ...SERVICES.map((service) => migrateService(service, this.addresses.databases[service])),
+        ...SERVICES.map(async (service) => {
+          await migrateService(service, this.addresses.databases[service]);
+          await seedService(service, this.addresses.databases[service]);
+        }),
       ]),
     );
     await progress('payment provider and mail sink', async () => {
