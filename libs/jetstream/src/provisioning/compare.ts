@@ -1,3 +1,5 @@
+import { sizeOf } from './room.js';
+
 export interface Difference {
   field: string;
   from: unknown;
@@ -44,5 +46,6 @@ export function show({ field, from, to }: Difference): string {
 function value(field: string, raw: unknown): string {
   if (raw === undefined) return 'unset';
   if (DURATIONS.has(field) && typeof raw === 'number' && raw > 0) return `${raw / SECOND} s`;
+  if (field === 'max_bytes') return typeof raw === 'number' && raw > 0 ? sizeOf(raw) : 'unlimited';
   return typeof raw === 'string' ? raw : JSON.stringify(raw);
 }

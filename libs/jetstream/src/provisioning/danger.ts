@@ -1,6 +1,7 @@
 import type { ConsumerInfo, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import { subjectMatches } from '../subject.js';
 import type { Difference } from './compare.js';
+import { sizeOf } from './room.js';
 
 /** Why changing a stream so would lose messages or could not be taken back; undefined when it is harmless. */
 export async function streamDanger(
@@ -14,7 +15,7 @@ export async function streamDanger(
     if (field === 'max_msgs' && lowers(to, state.messages))
       return `it would drop ${state.messages - Number(to)} messages`;
     if (field === 'max_bytes' && lowers(to, state.bytes))
-      return `${state.bytes} bytes are stored, more than it would allow`;
+      return `${sizeOf(state.bytes)} are stored, more than it would allow`;
     if (field === 'max_age' && Number(to) > 0 && state.messages > 0) {
       const oldest = Date.parse(state.first_ts);
       if (oldest < Date.now() - Number(to) / 1e6) return `it would drop messages as old as ${state.first_ts}`;

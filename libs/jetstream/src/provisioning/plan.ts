@@ -11,24 +11,40 @@ import { Change } from './change.js';
 import { type Difference, differences, show } from './compare.js';
 import { consumerDanger, needsRecreation, streamDanger } from './danger.js';
 import { explain } from './errors.js';
+import { requireRoom, sizeOf } from './room.js';
 import { bucketStream, type StreamDefinition, type Topology } from './topology.js';
 
-/** What `apply` would do, in its order. Changes nothing. */
+/**
+ * What `apply` would do, in its order. Changes nothing. Throws `ProvisioningError` when the broker has no room for the
+ * streams, that is for their `max_bytes` taken together.
+ */
 export async function plan(nc: NatsConnection, topology: Topology): Promise<Change[]> {
   const jsm = await jetstreamManager(nc, { checkAPI: false });
   const streams = [...topology.streams, ...topology.buckets.map(bucketStream)];
   const changes: Change[] = [];
-  for (const stream of streams) changes.push(...(await planStream(jsm, stream)));
+  let reserved = 0;
+  for (const stream of streams) {
+    const info = await orMissing<StreamInfo>(`look up stream ${stream.config.name}`, () =>
+      jsm.streams.info(stream.config.name),
+    );
+    reserved += Math.max(0, info?.config.max_bytes ?? 0);
+    changes.push(...(await planStream(jsm, stream, info)));
+  }
+  await requireRoom(jsm, streams, reserved);
   changes.push(...(await leftoverStreams(jsm, new Set(streams.map(({ config }) => config.name)))));
   return changes;
 }
 
-async function planStream(jsm: JetStreamManager, { config, consumers = [] }: StreamDefinition): Promise<Change[]> {
+async function planStream(
+  jsm: JetStreamManager,
+  { config, consumers = [] }: StreamDefinition,
+  info: StreamInfo | undefined,
+): Promise<Change[]> {
   const { name } = config;
-  const info = await orMissing<StreamInfo>(`look up stream ${name}`, () => jsm.streams.info(name));
   const changes: Change[] = [];
   if (!info) {
-    const detail = [config.retention, config.subjects?.join(' ')].filter(Boolean).join(', ');
+    const limit = config.max_bytes && `at most ${sizeOf(config.max_bytes)}`;
+    const detail = [config.retention, config.subjects?.join(' '), limit].filter(Boolean).join(', ');
     changes.push(
       new Change('create', `stream ${name}`, detail, undefined, () =>
         jsm.streams.add(config as Partial<StreamConfig> & { name: string }),
@@ -98,14 +114,15 @@ async function leftoverConsumers(jsm: JetStreamManager, stream: string, wanted: 
 
 async function leftoverStreams(jsm: JetStreamManager, wanted: Set<string>): Promise<Change[]> {
   const found: Change[] = [];
-  for await (const name of jsm.streams.names()) {
+  for await (const { config } of jsm.streams.list()) {
+    const { name } = config;
     // Buckets belong to whoever opened them, and a stream may be somebody else's: only told, never removed.
     if (wanted.has(name) || /^(KV|OBJ)_/.test(name)) continue;
     found.push(
       new Change(
         'leftover',
         `stream ${name}`,
-        'not in the topology; remove it by hand if it is nobody’s',
+        `not in the topology; remove it by hand if it is nobody’s${config.max_bytes > 0 ? '' : ', else limit it: without max_bytes it can take the room of all others'}`,
         undefined,
         undefined,
       ),

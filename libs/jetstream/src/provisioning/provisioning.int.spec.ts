@@ -43,7 +43,7 @@ describe('applying a topology', () => {
     await jsm.streams.update('SAGA', { description: 'set by hand', max_age: 600e9 });
     const wanted = topology(CREATED, { ack_wait: 9e9 }, { max_bytes: 1_000_000 });
     expect(await lines(wanted)).toEqual([
-      'update stream SAGA: max_bytes -1 → 1000000',
+      'update stream SAGA: max_bytes unlimited → 976.6 KiB',
       'update consumer SAGA/payment: ack_wait 5 s → 9 s',
       'update consumer SAGA/notification: ack_wait 5 s → 9 s',
     ]);
@@ -102,11 +102,13 @@ describe('applying a topology', () => {
     await apply(broker.nc, topology(CREATED));
     const jsm = await jetstreamManager(broker.nc);
     await jsm.streams.add({ name: 'OTHER', subjects: ['other'] });
+    await jsm.streams.add({ name: 'SMALL', subjects: ['small'], max_bytes: 1_000_000 });
     await broker.publish('orders.created.o1');
     const without = topology({ payment: 'orders.created.*' });
     const report = [
       'leftover consumer SAGA/notification: not in the topology — refused unless forced: its 1 unhandled messages would be lost to it',
-      'leftover stream OTHER: not in the topology; remove it by hand if it is nobody’s',
+      'leftover stream OTHER: not in the topology; remove it by hand if it is nobody’s, else limit it: without max_bytes it can take the room of all others',
+      'leftover stream SMALL: not in the topology; remove it by hand if it is nobody’s',
     ];
     expect((await apply(broker.nc, without)).map(String)).toEqual(report);
     expect((await jsm.consumers.info('SAGA', 'notification')).num_pending).toBe(1);
@@ -177,6 +179,43 @@ describe('a change that would lose messages or cannot be undone', () => {
       topology({ payment: 'orders.>', notification: 'orders.created.*' }, {}, { subjects: ['orders.>', 'payments.>'] }),
     );
     expect((await broker.consumer('payment')).num_pending).toBe(1);
+  });
+});
+
+describe('the room that streams ask for', () => {
+  const MiB = 1024 ** 2;
+  const two = (one: number, other: number): Topology => ({
+    streams: [
+      { config: { name: 'ONE', subjects: ['one'], max_bytes: one * MiB } },
+      { config: { name: 'OTHER', subjects: ['other'], max_bytes: other * MiB } },
+    ],
+    buckets: [],
+  });
+  const OPEN = 'accounts { A { jetstream { max_file: 10MiB }, users: [{ user: a, password: a }] } }, no_auth_user: a';
+
+  it.each([
+    ['the server', 'jetstream { max_file_store: 10MiB }', 'the server answers "insufficient storage resources'],
+    ['the account', OPEN, 'of the 10 MiB of the account 10 MiB are not taken'],
+  ])('has to be there together before anything is made, else all sizes are told: %s', async (_, config, reason) => {
+    await using small = await Broker.start({ config });
+    const names = async () => (await jetstreamManager(small.nc)).streams.names().next();
+    await expect(apply(small.nc, two(8, 3))).rejects.toMatchObject({
+      code: 'PROVISIONING',
+      message: expect.stringContaining(
+        `the streams need 11 MiB on each server (ONE 8 MiB, OTHER 3 MiB), 11 MiB more than they have there, and ${reason}`,
+      ) as string,
+    });
+    await expect(plan(small.nc, two(8, 3))).rejects.toThrow(/no room.*max_file_store/);
+    expect(await names()).toEqual([]);
+
+    await apply(small.nc, two(8, 2));
+    expect(await names()).toEqual(['ONE', 'OTHER']);
+    expect((await plan(small.nc, two(8, 2))).map(String)).toEqual([]);
+    await expect(plan(small.nc, two(8, 3))).rejects.toThrow('1 MiB more than they have there');
+    expect((await plan(small.nc, two(7, 3))).map(String)).toEqual([
+      'update stream ONE: max_bytes 8 MiB → 7 MiB',
+      'update stream OTHER: max_bytes 2 MiB → 3 MiB',
+    ]);
   });
 });
 
