@@ -13,6 +13,14 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version }}
 {{- end }}
 
+{{/* Bytes of a quantity such as 7Gi */}}
+{{- define "pavane.bytes" -}}
+{{- $quantity := ternary (. | int64 | toString) (toString .) (kindIs "float64" .) -}}
+{{- $number := regexFind "^[0-9.]+" $quantity -}}
+{{- $units := dict "" 1 "m" 0.001 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 -}}
+{{ mulf (float64 $number) (index $units (trimPrefix $number $quantity)) | floor | int64 }}
+{{- end }}
+
 {{/* Image of one part: (list $ part) */}}
 {{- define "pavane.image" -}}
 {{- $image := (index . 0).Values.image -}}

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DEFAULT_STORE } from '@pavane/contracts';
 import { parse } from 'yaml';
 import { PORTS, ROOT, SERVICES } from './local/settings.js';
 
@@ -31,6 +32,12 @@ const once = ({ restart }: ComposeService) => restart === undefined;
 const named = (name: string) => services.find(([known]) => known === name)![1];
 
 describe('the platform in containers', () => {
+  it.each(['single', 'cluster'])('gives the streams the room that they share out: %s', (config) => {
+    const [, gibibytes] = /max_file_store: (\d+)GiB/.exec(text(`docker/nats/${config}.conf`))!;
+    expect(Number(gibibytes) * 1024 ** 3).toBe(DEFAULT_STORE);
+    expect(named('topology')).toMatchObject({ command: ['node', 'tools/dist/topology.js', 'apply'] });
+  });
+
   it.each(services)('%s can change nothing but its volumes, and gain nothing', (_, service) => {
     expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
   });

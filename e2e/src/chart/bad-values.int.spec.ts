@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { expect, it, jest } from '@jest/globals';
+import { LEAST_STORE } from '@pavane/contracts';
 import { CHART, describeChart, template, VALUES_KEYS } from './helm.js';
 
 jest.setTimeout(120_000);
@@ -52,6 +53,16 @@ const BAD: [what: string, base: readonly string[], values: string, names: RegExp
     'nats.replicas=3',
     /nats\.publicKeys\.\w+ is missing/,
   ],
+  [
+    'streams that do not fit the volume',
+    dev,
+    'nats.storage.size=1000Mi',
+    /nats\.store is 768Mi, more than three quarters of nats\.storage\.size, which is 1000Mi/,
+  ],
+  ['streams that do not fit the volume by default', dev, 'nats.store=7Gi', /nats\.store is 7Gi.*which is 1Gi/],
+  ['a volume said in bytes that is too small', dev, 'nats.storage.size=1000000000', /nats\.store is 768Mi/],
+  ['room in which no stream could work', prod, `nats.store=${LEAST_STORE / 1024 ** 2 - 1}Mi`, /nats\.store is 255Mi/],
+  ['room that is no size', prod, 'nats.store=lots', /nats.*store/s],
   ['a NATS URL with a password in it', prod, 'nats.url=tls://a:b@nats:4222', /nats.*url/s],
   ['a NATS URL in plain text where TLS is on', prod, 'nats.url=nats://nats:4222', /nats\.url/],
   ['no payment provider', prod, 'services.payment.env=null', /services.*payment.*env/s],

@@ -120,6 +120,12 @@ describeChart('the chart, rendered', () => {
     expect(find('dev with NATS elsewhere', 'Job', 'migrate-1').metadata.annotations).toBeUndefined();
   });
 
+  it('shares out among the streams what NATS has for them', () => {
+    const command = (set: string, job: string) => find(set, 'Job', job).spec.template.spec.containers[0].command;
+    expect(command('dev', 'provision-1').slice(-2)).toEqual(['--store', '768Mi']);
+    expect(command('prod', 'provision').slice(-2)).toEqual(['--store', '7Gi']);
+  });
+
   it('puts demo data into databases of a trial, and into no other unless it is asked to', () => {
     const command = (set: string, job: string) => find(set, 'Job', job).spec.template.spec.containers[0].command;
     expect(command('dev', 'migrate-1')).toContain('--seed');

@@ -8,6 +8,7 @@ export const OF_THE_EXPORTER = [
   ...['total_messages', 'total_bytes', 'first_seq', 'last_seq', 'consumer_count', 'source_lag'].map(
     (name) => `jetstream_stream_${name}`,
   ),
+  ...['total_message_bytes', 'max_storage'].map((name) => `jetstream_server_${name}`),
   ...['num_pending', 'num_ack_pending', 'num_redelivered', 'num_waiting'].map((name) => `jetstream_consumer_${name}`),
 ];
 /** Made by Prometheus itself for everything it scrapes. */

@@ -54,6 +54,7 @@ describeChart('the configuration of the bundled nats-servers', () => {
       expect(conf).toContain('sync_interval: always');
       expect(conf).not.toMatch(/no_auth_user|allow_non_tls/);
     }
+    expect(configs.get('dev')!.conf).toContain(`max_file_store: ${768 * 1024 ** 2}\n`);
     expect(configs.get('dev')!.conf).toContain('no_advertise: true');
     expect(configs.get('dev with one nats-server')!.conf).not.toContain('cluster {');
   });

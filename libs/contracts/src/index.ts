@@ -21,4 +21,5 @@ export type {
   SaysAny,
   Service,
 } from './participation.js';
+export { DEFAULT_STORE, LEAST_STORE } from './store.js';
 export { durables, hears, streamOf, subjectOf, topology, type Listening, type TopologyOptions } from './topology.js';

@@ -1,16 +1,19 @@
 import {
   ceType,
+  DEFAULT_STORE,
   durables,
   events,
   type EventType,
   heardBy,
   hears,
+  LEAST_STORE,
   outboundOf,
   saga,
   saidBy,
   type Service,
   subjectOf,
   topology,
+  type TopologyOptions,
 } from './index.js';
 
 /** The most messages one durable works on at once, as the transport does by default. */
@@ -121,8 +124,41 @@ describe('the streams', () => {
       deny_delete: true,
       deny_purge: true,
       storage: 'file',
-      max_bytes: expect.any(Number),
     });
+  });
+
+  it.each<[string, TopologyOptions]>([
+    ['alone', {}],
+    ['in a cluster with a large store', { replicas: 3, store: 100 * 1024 ** 3 }],
+    ['with the least store', { store: LEAST_STORE }],
+    ['without AUDIT', { audit: false }],
+  ])(
+    'and buckets have a limit each, room for a message of the largest size, and together fit the store: %s',
+    (_, options) => {
+      const { streams, buckets } = topology(options);
+      const limits = [...streams.map(({ config }) => config), ...buckets].map((held) => [held.name, held.max_bytes]);
+      for (const [name, limit] of limits) expect([name, Number(limit) >= 1024 ** 2]).toEqual([name, true]);
+      const all = limits.reduce((sum, [, limit]) => sum + Number(limit), 0);
+      expect(all).toBeLessThanOrEqual(options.store ?? DEFAULT_STORE);
+    },
+  );
+
+  it('have the same limits whether AUDIT is attached or not', () => {
+    expect(stream('SAGA', { audit: false }).config['max_bytes']).toBe(stream('SAGA').config['max_bytes']);
+  });
+
+  it('are not squeezed into a store in which they could not work', () => {
+    expect(() => topology({ store: LEAST_STORE - 1 })).toThrow(/too small.*at least 268435456 \(256 MiB\)/);
+    expect(() => topology({ store: Number.NaN })).toThrow(RangeError);
+  });
+
+  it('shed their oldest where that is nobody’s loss, and refuse where it would be', () => {
+    expect(streamsOf().map(({ config }) => [config.name, config['discard']])).toEqual([
+      ['SAGA', 'new'],
+      ['TIMERS', 'old'],
+      ['DLQ', 'new'],
+      ['AUDIT', 'old'],
+    ]);
   });
 
   it('enumerate the subjects of the saga, so that a publish nobody hears fails', () => {

@@ -1,6 +1,7 @@
 import { ceType, earlierOf, events, type EventType, type Upcast } from './events/index.js';
 import { saga } from './saga.js';
 import { heardBy, sourceOf, type Heard, type Service } from './participation.js';
+import { DEFAULT_STORE, roomOf, type Stored } from './store.js';
 
 const SECOND = 1_000_000_000;
 const HOUR = 3600 * SECOND;
@@ -57,25 +58,32 @@ export interface TopologyOptions {
   replicas?: 1 | 3 | 5;
   /** Whether AUDIT is attached. Detach it when it stalls: it must never hold SAGA back. */
   audit?: boolean;
+  /** Bytes that each server has for all of it; at least `LEAST_STORE`. Default `DEFAULT_STORE`. */
+  store?: number;
 }
 
 /** Everything NATS holds for the platform, as plain data; `npm run topology -- plan | apply` compares and applies it. */
-export function topology({ replicas = 1, audit = true }: TopologyOptions = {}) {
+export function topology({ replicas = 1, audit = true, store = DEFAULT_STORE }: TopologyOptions = {}) {
   const on = (stream: string) => durables.filter((d) => d.stream === stream);
-  const common = { storage: 'file', num_replicas: replicas };
+  const stream = (name: Stored) => ({
+    name,
+    storage: 'file',
+    num_replicas: replicas,
+    max_bytes: roomOf(name, store),
+  });
+  const bucket = (name: 'flags' | 'attempts') => ({ name, replicas, max_bytes: roomOf(`KV_${name}`, store) });
   const AUDIT_DELIVER = 'audit.deliver.saga';
   return {
     streams: [
       {
         config: {
-          ...common,
-          name: 'SAGA',
+          ...stream('SAGA'),
           description: 'The order saga: every event until each of its listeners has acknowledged it',
           retention: 'interest',
           // Enumerated, so that a publish nobody hears fails loudly.
           subjects: (Object.keys(events) as EventType[]).filter((t) => streamOf(t) === 'SAGA').map((t) => `${t}.*`),
+          // Full, it refuses: an outbox keeps what is refused, and nobody has what is dropped.
           discard: 'new',
-          max_bytes: 1024 ** 3,
           max_age: DAY,
           duplicate_window: 120 * SECOND,
           deny_delete: true,
@@ -99,13 +107,14 @@ export function topology({ replicas = 1, audit = true }: TopologyOptions = {}) {
       },
       {
         config: {
-          ...common,
-          name: 'TIMERS',
+          ...stream('TIMERS'),
           description: 'Deadlines: schedules, and the moments they fired',
           retention: 'limits',
           subjects: ['timers.schedule.*', 'timers.deadline.*'],
           allow_msg_schedules: true,
           allow_msg_ttl: true,
+          // What fired goes first, being the oldest; order ends what is late without its timer, too.
+          discard: 'old',
           max_age: 2 * DAY,
           duplicate_window: 120 * SECOND,
         },
@@ -113,11 +122,12 @@ export function topology({ replicas = 1, audit = true }: TopologyOptions = {}) {
       },
       {
         config: {
-          ...common,
-          name: 'DLQ',
+          ...stream('DLQ'),
           description: 'Dead letters: what a durable could not handle, with the reason',
           retention: 'limits',
           subjects: ['dlq.>'],
+          // A message whose letter is refused stays with its durable; an undecided letter that is dropped is an order lost.
+          discard: 'new',
           max_age: 30 * DAY,
           // Longer than the longest redelivery: a crash between copy and term must not copy twice.
           duplicate_window: DAY,
@@ -127,10 +137,11 @@ export function topology({ replicas = 1, audit = true }: TopologyOptions = {}) {
         ? [
             {
               config: {
-                ...common,
-                name: 'AUDIT',
-                description: 'Everything SAGA carried, for seven days',
+                ...stream('AUDIT'),
+                description: 'Everything SAGA carried, for seven days or as far back as there is room',
                 retention: 'limits',
+                // Refusing, it would hold SAGA back.
+                discard: 'old',
                 max_age: 7 * DAY,
                 sources: [
                   {
@@ -146,8 +157,8 @@ export function topology({ replicas = 1, audit = true }: TopologyOptions = {}) {
         : []),
     ],
     buckets: [
-      { name: 'flags', history: 10, replicas, description: 'Feature flags' },
-      { name: 'attempts', history: 1, replicas, ttl: DAY, description: 'How often a suspect message was started' },
+      { ...bucket('flags'), history: 10, description: 'Feature flags' },
+      { ...bucket('attempts'), history: 1, ttl: DAY, description: 'How often a suspect message was started' },
     ],
   };
 }

@@ -37,7 +37,7 @@ beforeAll(async () => {
   trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }));
   metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }));
   broker = await Broker.start();
-  await broker.provision(durablesOf(CREATED, CANCELLED));
+  await broker.provision(durablesOf(CREATED, CANCELLED), {}, { max_bytes: 100_000 });
 });
 afterAll(() => broker[Symbol.asyncDispose]());
 beforeEach(() => exporter.reset());
@@ -127,12 +127,16 @@ describe('metrics', () => {
       expect(read[`jetstream.consumer.pending ${CREATED.durable}`]).toBe(8);
       expect(read['jetstream.stream.messages SAGA']).toBe(10);
       expect(read['jetstream.stream.oldest_message_age_seconds SAGA']).toBeGreaterThan(0);
+      // Ten messages of some 300 bytes.
+      expect(read['jetstream.stream.fill_ratio SAGA']).toBeGreaterThan(0.01);
+      expect(read['jetstream.stream.fill_ratio SAGA']).toBeLessThan(0.1);
     });
     slow.open();
     await drained();
     expect(await reader.read()).toMatchObject({
       'jetstream.stream.messages SAGA': 0,
       'jetstream.stream.oldest_message_age_seconds SAGA': 0,
+      'jetstream.stream.fill_ratio SAGA': 0,
     });
   });
 

@@ -114,6 +114,10 @@ export class Metrics {
     description: 'How long the oldest message of the stream has been in it; 0 when it is empty',
   });
 
+  private readonly fill = this.meter.createObservableGauge('jetstream.stream.fill_ratio', {
+    description: 'How much of its max_bytes the stream holds, 0 to 1; not reported where it has no such limit',
+  });
+
   handled(durable: string, outcome: Outcome, seconds: number): void {
     this.duration.record(seconds, { durable, outcome });
   }
@@ -128,7 +132,7 @@ export class Metrics {
 
   /** Asks the broker at scrape time; what cannot be had within the bound of `inspect` is not reported. */
   observe(inspect: () => Promise<{ consumers: ConsumerInfo[]; streams: StreamInfo[] }>): () => void {
-    const gauges = [this.pending, this.ackPending, this.messages, this.oldest];
+    const gauges = [this.pending, this.ackPending, this.messages, this.oldest, this.fill];
     const callback: BatchObservableCallback = async (result) => {
       const { consumers, streams } = await inspect();
       for (const info of consumers) {
@@ -142,6 +146,7 @@ export class Metrics {
         const ageMs = state.messages > 0 ? Date.now() - Date.parse(state.first_ts) : 0;
         // The clocks of two machines differ.
         result.observe(this.oldest, Math.max(0, ageMs) / 1_000, labels);
+        if (config.max_bytes > 0) result.observe(this.fill, state.bytes / config.max_bytes, labels);
       }
     };
     this.meter.addBatchObservableCallback(callback, gauges);

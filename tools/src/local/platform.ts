@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
-import { type Service, topology } from '@pavane/contracts';
+import { DEFAULT_STORE, type Service, topology } from '@pavane/contracts';
 import { apply } from '@pavane/jetstream/provisioning';
 import {
   type NatsOptions,
@@ -80,7 +80,7 @@ export class LocalPlatform {
     this.#keys = KeyRing.open(join(dir, 'keys'));
     await progress('nats-server and PostgreSQL', async () => {
       const [nats, postgres] = await Promise.allSettled([
-        (this.options.broker ?? startNats)({
+        (this.options.broker ?? natsWithStore)({
           port: ports.nats,
           monitorPort: ports.monitor,
           dir: join(dir, 'nats'),
@@ -217,6 +217,10 @@ export class LocalPlatform {
     });
   }
 }
+
+/** By itself nats-server takes three quarters of what the disk has free, which may be less than the streams reserve. */
+const natsWithStore = (options: NatsOptions): Promise<NatsServer> =>
+  startNats({ ...options, config: `${options.config ?? ''}jetstream { max_file_store: ${DEFAULT_STORE} }\n` });
 
 /** The variables of OpenTelemetry that were set for us are meant for the services. */
 const exporting = (): Record<string, string> =>
