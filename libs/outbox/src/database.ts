@@ -62,7 +62,10 @@ export async function together<const T extends readonly Promise<unknown>[]>(
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   const settled = await Promise.allSettled(all);
   const reasons = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
-  if (reasons.length > 0) throw reasons.find((reason) => codeOf(reason) !== '25P02') ?? reasons[0];
+  if (reasons.length > 0) {
+    const first = reasons.findIndex((reason) => codeOf(reason) !== '25P02');
+    throw reasons[Math.max(0, first)];
+  }
   return settled.map((one) => (one as PromiseFulfilledResult<unknown>).value) as never;
 }
 
@@ -115,5 +118,5 @@ export const isConflict = (error: unknown): boolean =>
 /** Whether the data itself was refused (SQLSTATE classes 22 and 23): only these single a message out of its set. */
 export const isDataError = (error: unknown): boolean => /^(22|23)...$/.test(codeOf(error));
 
-/** Whether a value does not fit its type (SQLSTATE class 22), which no other transaction can change. */
-export const isImpossible = (error: unknown): boolean => codeOf(error).startsWith('22');
+/** Whether a value does not fit its type (SQLSTATE class 22) or breaks a CHECK of its row, which no other transaction can change. */
+export const isImpossible = (error: unknown): boolean => /^(22...|23514)$/.test(codeOf(error));

@@ -20,6 +20,15 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => databases?.[Symbol.asyncDispose]());
 
+/** A rule that throws for the aggregate `bad`. */
+const refusing =
+  <A, R>(rule: (about: A) => R) =>
+  (about: A): R => {
+    const id = typeof about === 'string' ? about : (about as { orderId: string }).orderId;
+    if (id === 'bad') throw new Error('bad');
+    return rule(about);
+  };
+
 const DAY_MS = 86_400_000;
 const delivery = (durable = 'counter_add', at = Date.now()) => ({ id: uuidv7({ msecs: at }), durable });
 
@@ -114,6 +123,35 @@ describe('a message', () => {
     expect(await participant.handle(add('a', 1), first)).toMatchObject({ value: 2 });
   });
 
+  it.each([
+    ['whose aggregate cannot be told', { aggregateOf: refusing(rules.aggregateOf) }],
+    ['that has no first state', { initial: refusing(rules.initial) }],
+  ])('%s fails by itself, and those beside it are handled', async (_what, broken) => {
+    const pool = await databases.pool();
+    const participant = counters(pool, { rules: { ...rules, ...broken } });
+    const handled = await Promise.allSettled(
+      ['first', 'a', 'bad', 'b'].map((id) => participant.handle(add(id, 1), delivery())),
+    );
+    expect(handled.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(handled[2]).toMatchObject({ reason: { message: 'bad' } });
+    expect(await count(pool, 'messaging.inbox')).toBe(3);
+  });
+
+  it('fails, and is told so, when the store rejects with nothing at all', async () => {
+    const store = new CounterStore();
+    // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- that is what is tested
+    store.saving = () => Promise.reject();
+    const participant = counters(await databases.pool(), { store });
+    const handled = await Promise.allSettled(['a', 'b'].map((id) => participant.handle(add(id, 1), delivery())));
+    const reason = { message: 'a transaction failed with undefined' };
+    expect(handled).toMatchObject([
+      { status: 'rejected', reason },
+      { status: 'rejected', reason },
+    ]);
+    store.saving = () => Promise.resolve();
+    expect(await participant.handle(add('a', 1), delivery())).toMatchObject({ value: 1 });
+  });
+
   it('older than the inbox remembers is refused as unprocessable, and those beside it are handled', async () => {
     const pool = await databases.pool();
     const participant = counters(pool);
@@ -138,7 +176,7 @@ describe('inbox, state and outbox', () => {
     const pool = await databases.pool();
     const shelf = new Shelf();
     await expect(counters(pool, { outlet: shelf }).handle(add('a', 1000), delivery())).rejects.toMatchObject({
-      code: '23514',
+      code: 'UNPROCESSABLE',
     });
     expect(await everything(pool)).toEqual([0, 0, 0]);
     expect(shelf.rows).toEqual([]);
@@ -225,8 +263,8 @@ describe('messages that commit together', () => {
     expect(handled).toMatchObject([
       { value: { value: 1 } },
       { value: { value: 91 } },
-      { reason: { code: '23514' } },
-      { reason: { code: '23514' } },
+      { reason: { code: 'UNPROCESSABLE' } },
+      { reason: { code: 'UNPROCESSABLE' } },
       { value: { value: 100 } },
     ]);
     expect([await saidOf(pool, 'a'), await valueOf(pool, 'b')]).toEqual([

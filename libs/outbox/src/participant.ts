@@ -153,10 +153,20 @@ export class Participant<State = unknown, M extends Message = Message, F extends
     return undefined;
   }
 
-  async #commit(tx: Tx, begun: Promise<unknown>, jobs: readonly Job<State, M>[], rows: OutboxRow[]) {
+  async #commit(tx: Tx, begun: Promise<unknown>, all: readonly Job<State, M>[], rows: OutboxRow[]) {
     const { rules, store } = this.options;
     const now = this.options.now();
-    const ids = [...new Set(jobs.map((job) => rules.aggregateOf(job.message)))].sort();
+    const outcomes = new Map<Job<State, M>, { state: State } | { error: unknown }>();
+    const aggregates = new Map<Job<State, M>, string>();
+    for (const job of all) {
+      try {
+        aggregates.set(job, rules.aggregateOf(job.message));
+      } catch (error) {
+        outcomes.set(job, { error });
+      }
+    }
+    const jobs = [...aggregates.keys()];
+    const ids = [...new Set(aggregates.values())].sort();
     const messages = jobs.map((job) => job.message);
     // Sent at once and done in this order: whoever handled the same delivery meanwhile has committed once its order is held.
     const [, , handled, loaded] = await together([
@@ -174,13 +184,11 @@ export class Participant<State = unknown, M extends Message = Message, F extends
     const states = new Map(loaded);
     const facts = new Map<string, { orderId: string; fact: F; trace: Trace }[]>();
     const remembered: Delivery[] = [];
-    const outcomes = new Map<Job<State, M>, { state: State } | { error: unknown }>();
 
-    for (const job of jobs) {
+    for (const [job, id] of aggregates) {
       const { message, delivery } = job;
-      const id = rules.aggregateOf(message);
-      const before = states.get(id) ?? rules.initial(id);
       try {
+        const before = states.get(id) ?? rules.initial(id);
         if (delivery) refuseForgotten(delivery, now);
         const isNew = !delivery || !handled.has(delivery);
         const decided = isNew ? rules.decide(message, before, now) : [];
@@ -225,11 +233,12 @@ export class Participant<State = unknown, M extends Message = Message, F extends
   }
 }
 
-/** What a failed transaction means for its messages. */
-function verdictOn(error: unknown): unknown {
-  const { message } = error as Error;
-  if (isAway(error)) return new RetryLater(`the database is away: ${message}`, { cause: error });
-  // The values themselves are refused (SQLSTATE class 22), as they will be every time.
-  if (isImpossible(error)) return new Unprocessable(`the database refuses a value: ${message}`, { cause: error });
+/** What a failed transaction means for its messages. What is not known here is for whoever compares them with others. */
+function verdictOn(thrown: unknown): Error {
+  const error = thrown instanceof Error ? thrown : new Error(`a transaction failed with ${String(thrown)}`);
+  const { message } = error;
+  if (isAway(thrown)) return new RetryLater(`the database is away: ${message}`, { cause: thrown });
+  // The values themselves are refused, as they will be every time.
+  if (isImpossible(thrown)) return new Unprocessable(`the database refuses a value: ${message}`, { cause: thrown });
   return error;
 }

@@ -239,3 +239,41 @@ describe('draining', () => {
     expect(next.ids).toEqual(await relays.idsOf('a'));
   });
 });
+
+describe('a row the broker refuses for a reason nobody knows', () => {
+  const refused = () =>
+    Promise.reject(Object.assign(new Error('no such thing (10999)'), { code: 'RETRY_LATER', refused: true }));
+  const quarantined = () => count(relays.pool, 'messaging.outbox WHERE quarantined IS NOT NULL');
+
+  it('is quarantined when others are published again and again while it is refused', async () => {
+    const broker = new Broker();
+    broker.answer = ({ subject }) => (subject.endsWith('.odd') ? refused() : Promise.resolve());
+    relays.to(broker, { leaseMs: 20 }).start();
+    await relays.leftBehind(['odd']);
+    await eventually(
+      async () => {
+        await relays.leftBehind(['a']);
+        expect(await quarantined()).toBe(1);
+      },
+      { withinMs: 25_000 },
+    );
+    expect(await count(relays.pool, `messaging.outbox WHERE aggregate_id <> 'odd' AND quarantined IS NOT NULL`)).toBe(
+      0,
+    );
+  });
+
+  it('waits like any other while all of them are refused', async () => {
+    const broker = new Broker();
+    let tries = 0;
+    broker.answer = () => {
+      tries++;
+      return refused();
+    };
+    relays.to(broker, { leaseMs: 20 }).start();
+    await relays.leftBehind(['a', 'b', 'c']);
+    await eventually(() => expect(tries).toBeGreaterThan(3 * 6), { withinMs: 25_000 });
+    expect(await quarantined()).toBe(0);
+    broker.answer = () => Promise.resolve();
+    await relays.allPublished(3);
+  });
+});

@@ -13,6 +13,12 @@ export interface Publisher {
 /** Whether an error says that a message can never be published, whatever the weather. */
 const isRejected = (error: unknown): error is Error => (error as { code?: string } | null)?.code === 'PUBLISH_REJECTED';
 
+/** Whether the broker has said no for a reason that may lie in the message, or in the stream. */
+const isRefused = (error: unknown): error is Error => (error as { refused?: boolean } | null)?.refused === true;
+
+/** How often a row may be refused while others are published before it is taken to be at fault. */
+const MOST_REFUSALS = 5;
+
 /** The most rows held in memory; what comes beyond stays in the table for the sweep. */
 const MOST_IN_MEMORY = 2000;
 const SWEEP_SIZE = 500;
@@ -39,6 +45,8 @@ export class Relay {
   /** Whether rows wait in the table that `#behind` does not know of. */
   #behindIsShort = false;
   #recalling = false;
+  /** Rows that were refused: how often while others got through, and how many had got through by the last time. */
+  readonly #refused = new Map<string, { times: number; publishedInAll: number }>();
   #published: OutboxRow[] = [];
   #marking: Promise<void> | undefined;
   #inFlight = 0;
@@ -156,15 +164,26 @@ export class Relay {
       this.#counter.add(1);
       this.#publishedInAll++;
       this.#published.push(row);
+      this.#refused.delete(row.id);
       this.#markSoon();
     } catch (error) {
-      if (isRejected(error)) {
+      if (isRejected(error) || (isRefused(error) && this.#isAtFault(row))) {
         this.log.error(`outbox row was quarantined: ${error.message}`, { outboxId: row.id, subject: row.subject });
         await quarantine(this.#db, row.id, error.message).catch(() => undefined);
       } else return this.#leave(row);
     }
     if (this.#behind.get(row.aggregateId) === row.id) this.#behind.delete(row.aggregateId);
     return true;
+  }
+
+  /** Whether a row was refused again and again while others were published: then it is the row, and not the stream. */
+  #isAtFault({ id }: OutboxRow): boolean {
+    const before = this.#refused.get(id);
+    const publishedInAll = this.#publishedInAll;
+    const times = (before?.times ?? 0) + (before && publishedInAll > before.publishedInAll ? 1 : 0);
+    if (times >= MOST_REFUSALS) return this.#refused.delete(id);
+    this.#refused.set(id, { times, publishedInAll });
+    return false;
   }
 
   #markSoon(): void {
