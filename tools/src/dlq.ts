@@ -2,13 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connectToNats, NATS_HELP } from './cli/broker.js';
 import { main, UsageError } from './cli/command.js';
 import { discardLetter, type Filter, findLetters, type Letter, replayLetter } from './dlq/letters.js';
+import { findWaiting, type Waiting } from './dlq/waiting.js';
 
 const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 await main({
-  usage: 'npm run dlq -- ls | show SEQ | replay [SEQ…] | discard [SEQ…] [filters] [--yes] [--json]',
+  usage: 'npm run dlq -- ls | show SEQ | replay [SEQ…] | discard [SEQ…] | waiting [filters] [--yes] [--json]',
   about:
-    'Looks at dead letters, gives them to the durable that failed once more, or discards them. Without --yes, replay and discard only say what they would do.',
+    'Looks at dead letters, gives them to the durable that failed once more, or discards them; and at the messages in the waiting room, which come back by themselves. Without --yes, replay and discard only say what they would do.',
   options: {
     durable: { type: 'string' },
     event: { type: 'string' },
@@ -24,6 +25,7 @@ await main({
     'show SEQ': 'one letter with its headers, stack and payload',
     replay: 'publish letters again, for the durable that failed and no other, and take them out of the DLQ',
     discard: 'remove letters for good',
+    waiting: 'the messages in the waiting room, soonest first, and why they wait (filters: --durable, --order)',
     '--durable NAME': 'letters of this durable, e.g. payment_orders-created',
     '--event TYPE': 'letters of this event, e.g. orders.created',
     '--order ID': 'letters of this order',
@@ -35,8 +37,10 @@ await main({
     ...NATS_HELP,
   },
   async run({ durable, event, order, reason, 'older-than': age, rate, yes, json }, [action, ...places]) {
-    if (!['ls', 'show', 'replay', 'discard'].includes(action ?? ''))
-      throw new UsageError('say ls, show, replay or discard');
+    if (!['ls', 'show', 'replay', 'discard', 'waiting'].includes(action ?? ''))
+      throw new UsageError('say ls, show, replay, discard or waiting');
+    if (action === 'waiting')
+      return showWaiting({ ...(durable && { durable }), ...(order && { orderId: order }) }, json);
     const seqs = places.map(Number);
     if (seqs.some((seq) => !Number.isInteger(seq) || seq < 1))
       throw new UsageError(`a letter is named by its number, not "${places.join(' ')}"`);
@@ -84,6 +88,31 @@ await main({
     }
   },
 });
+
+async function showWaiting(filter: { durable?: string; orderId?: string }, json: boolean | undefined): Promise<number> {
+  const nc = await connectToNats();
+  try {
+    const waiting = await findWaiting(nc, filter);
+    if (json) console.log(JSON.stringify({ action: 'waiting', waiting }));
+    else {
+      for (const one of waiting) console.log(waitingLine(one));
+      console.log(`  ${waiting.length} message${waiting.length === 1 ? '' : 's'} in the waiting room`);
+    }
+    return 0;
+  } finally {
+    await nc.close();
+  }
+}
+
+function waitingLine({ dueAt, durable, orderId, times, reason }: Waiting): string {
+  const when = dueAt ? `back at ${dueAt.toISOString()}` : 'on its way back'.padEnd(32);
+  return `  ${when}  ${durable}  ${orderId}  for the ${ordinal(times)} time: ${reason.slice(0, 120)}`;
+}
+
+function ordinal(n: number): string {
+  const ending = n % 100 > 10 && n % 100 < 14 ? 'th' : (['th', 'st', 'nd', 'rd'][n % 10] ?? 'th');
+  return `${n}${ending}`;
+}
 
 function ageOf(text: string): number {
   const [, amount, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];

@@ -96,7 +96,10 @@ export async function connect(url: string, variant?: string): Promise<Publisher>
 }
 
 function moduleOf(service: string, url: string, controllers: Type[]): Type {
-  @Module({ imports: [JetStreamModule.forRoot({ service, connection: { servers: url } })], controllers })
+  @Module({
+    imports: [JetStreamModule.forRoot({ service, connection: { servers: url }, waitingRoom: false })],
+    controllers,
+  })
   class BenchModule {}
   return BenchModule;
 }

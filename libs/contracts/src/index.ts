@@ -22,4 +22,13 @@ export type {
   Service,
 } from './participation.js';
 export { DEFAULT_STORE, LEAST_STORE } from './store.js';
-export { durables, hears, streamOf, subjectOf, topology, type Listening, type TopologyOptions } from './topology.js';
+export {
+  durables,
+  hears,
+  parkedOf,
+  streamOf,
+  subjectOf,
+  topology,
+  type Listening,
+  type TopologyOptions,
+} from './topology.js';

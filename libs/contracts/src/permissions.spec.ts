@@ -27,8 +27,11 @@ describe.each(services)('the permissions of %s', (service) => {
       `$JS.ACK.${stream}.${durable}.1.1.1.1.0`,
       `$JS.ACK._.hash.${stream}.${durable}.1.1.1.1.0.token`,
       `dlq.${durable}.orders.created.o1`,
-      `$KV.attempts.${durable}.7`,
-      `$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.${durable}.7`,
+      `parked.wait.${stream}.${durable}.o1.7`,
+      `$JS.API.CONSUMER.MSG.NEXT.PARKED.${stream}_${durable}`,
+      `$JS.ACK.PARKED.${stream}_${durable}.1.1.1.1.0`,
+      `$KV.attempts.${stream}.${durable}.7`,
+      `$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.${stream}.${durable}.7`,
     ])
       expect([subject, may(service, subject)]).toEqual([subject, owner === service]);
   });
@@ -41,14 +44,25 @@ describe.each(services)('the permissions of %s', (service) => {
         expect(may(service, `$JS.API.STREAM.${call}.${config.name}`)).toBe(false);
   });
 
-  it('let it hear nothing but the replies to its own requests', () => {
-    expect(permissions(service).subscribe).toEqual([`_INBOX_${service}.>`]);
+  it('let it hear nothing but the replies to its own requests, and what is parked for its own durables', () => {
+    const own = durables.filter(({ service: owner }) => owner === service);
+    expect(permissions(service).subscribe).toEqual([
+      `_INBOX_${service}.>`,
+      ...own.map(({ stream, durable }) => `parked.wait.${stream}.${durable}.>`),
+    ]);
+  });
+
+  it('let it bring nothing back from the waiting room before its time', () => {
+    for (const { stream, durable } of durables)
+      expect(may(service, `parked.due.${stream}.${durable}.o1.7`)).toBe(false);
   });
 
   it('name every durable in full: no wildcard stands for one', () => {
     for (const subject of permissions(service).publish.filter((s) => s.includes('CONSUMER.') && !s.includes('KV_')))
       expect(subject).not.toMatch(/[*>]/);
-    expect(permissions(service).publish.filter((s) => s.includes('MSG.NEXT'))).toHaveLength(heardBy(service).length);
+    expect(permissions(service).publish.filter((s) => s.includes('MSG.NEXT'))).toHaveLength(
+      2 * heardBy(service).length,
+    );
   });
 });
 

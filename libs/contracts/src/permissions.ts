@@ -1,6 +1,6 @@
 import { heardBy, saidBy, type Service } from './participation.js';
 import { saga } from './saga.js';
-import { hears, subjectOf } from './topology.js';
+import { hears, parkedOf, subjectOf } from './topology.js';
 
 /** What a user of the broker may do; whatever is not listed is refused. */
 export interface Permissions {
@@ -27,11 +27,17 @@ export const permissions = (service: Service): Permissions => ({
     // A deadline is said as a schedule; the event itself is the broker's to say, when the time has come.
     ...saidBy(service).map((type) => (type === 'timers.deadline' ? 'timers.schedule.*' : subjectOf(type, '*'))),
     ...heardBy(service).flatMap((type) => ofDurable(hears(service, type as never))),
-    // For its metrics, how many messages a stream holds and how old they are; for order also whether it holds an ending.
+    // For its metrics, how many messages a stream holds and how old they are; for order also whether it holds an ending;
+    // for the transport what waits, and whether the streams are there that failing messages need.
     ...new Set(heardBy(service).map((type) => `$JS.API.STREAM.INFO.${hears(service, type as never).stream}`)),
+    ...['PARKED', 'DLQ', 'KV_attempts'].map((stream) => `$JS.API.STREAM.INFO.${stream}`),
     ...FLAGS,
   ],
-  subscribe: [`_INBOX_${service}.>`],
+  subscribe: [
+    `_INBOX_${service}.>`,
+    // What other instances of it park.
+    ...heardBy(service).map((type) => parkedOf(hears(service, type as never)).waiting),
+  ],
 });
 
 /** Every user of the broker with what it may do. */
@@ -42,14 +48,19 @@ export const brokerUsers = (): Record<BrokerUser, Permissions> =>
   ]) as Record<BrokerUser, Permissions>;
 
 // Wildcards cover whole tokens only, so that each durable has to be named.
-function ofDurable({ stream, durable }: { stream: string; durable: string }): string[] {
+function ofDurable(listening: { stream: string; durable: string }): string[] {
+  const { stream, durable } = listening;
+  const parked = parkedOf(listening);
   return [
-    `$JS.API.CONSUMER.INFO.${stream}.${durable}`,
-    `$JS.API.CONSUMER.MSG.NEXT.${stream}.${durable}`,
-    ...bothFormats('ACK', `${stream}.${durable}`),
+    ...[listening, parked].flatMap((of) => [
+      `$JS.API.CONSUMER.INFO.${of.stream}.${of.durable}`,
+      `$JS.API.CONSUMER.MSG.NEXT.${of.stream}.${of.durable}`,
+      ...bothFormats('ACK', `${of.stream}.${of.durable}`),
+    ]),
+    parked.waiting,
     `dlq.${durable}.>`,
-    `$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.${durable}.>`,
-    `$KV.attempts.${durable}.>`,
+    `$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.${stream}.${durable}.>`,
+    `$KV.attempts.${stream}.${durable}.>`,
   ];
 }
 

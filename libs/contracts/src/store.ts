@@ -4,9 +4,10 @@
  */
 const PARTS = {
   SAGA: 8,
-  AUDIT: 5,
+  AUDIT: 4,
   TIMERS: 3,
-  DLQ: 3,
+  DLQ: 2,
+  PARKED: 2,
   KV_attempts: 0.9,
   KV_flags: 0.1,
 } as const;

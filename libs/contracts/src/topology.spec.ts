@@ -108,8 +108,15 @@ describe('durables', () => {
     }
   });
 
+  it('have each a place in the waiting room, from which they and nobody else get back what they parked', () => {
+    expect(consumers('PARKED').map((c) => [c.durable_name, c.filter_subject])).toEqual(
+      durables.map(({ stream: of, durable }) => [`${of}_${durable}`, `parked.due.${of}.${durable}.>`]),
+    );
+    expect(stream('PARKED').config).toMatchObject({ retention: 'workqueue', allow_msg_schedules: true });
+  });
+
   it('acknowledge each message, are redelivered without end, and have room for parked messages', () => {
-    for (const consumer of ['SAGA', 'TIMERS'].flatMap(consumers)) {
+    for (const consumer of ['SAGA', 'TIMERS', 'PARKED'].flatMap(consumers)) {
       expect(consumer).toMatchObject({ ack_policy: 'explicit', max_deliver: -1 });
       expect(consumer.max_ack_pending).toBeGreaterThanOrEqual(10 * CONCURRENCY);
     }
@@ -156,6 +163,7 @@ describe('the streams', () => {
     expect(streamsOf().map(({ config }) => [config.name, config['discard']])).toEqual([
       ['SAGA', 'new'],
       ['TIMERS', 'old'],
+      ['PARKED', 'old'],
       ['DLQ', 'new'],
       ['AUDIT', 'old'],
     ]);
@@ -167,7 +175,7 @@ describe('the streams', () => {
 
   it('copy the saga to AUDIT under two subjects tokens, and can do without', () => {
     expect(stream('AUDIT').config).toMatchObject({ retention: 'limits', sources: [{ name: 'SAGA' }] });
-    expect(streamsOf({ audit: false }).map(({ config }) => config.name)).toEqual(['SAGA', 'TIMERS', 'DLQ']);
+    expect(streamsOf({ audit: false }).map(({ config }) => config.name)).toEqual(['SAGA', 'TIMERS', 'PARKED', 'DLQ']);
     expect(stream('SAGA', { audit: false }).consumers!.map((c) => c.durable_name)).not.toContain('audit');
   });
 

@@ -39,7 +39,16 @@ export const durables = (Object.keys(saga) as Service[]).flatMap((service) =>
   heardBy(service).map((type) => ({ service, event: type, ...hears(service, type as never) })),
 );
 
-const consumer = ({ durable, subject }: Listening) => ({
+/** Where a durable's parked messages lie, and the durable that gives them back; named as the transport expects it. */
+export const parkedOf = ({ stream, durable }: Pick<Listening, 'stream' | 'durable'>) => ({
+  stream: 'PARKED',
+  durable: `${stream}_${durable}`,
+  subject: `parked.due.${stream}.${durable}.>`,
+  /** What a message is parked under. */
+  waiting: `parked.wait.${stream}.${durable}.>`,
+});
+
+const consumer = ({ durable, subject }: Pick<Listening, 'durable' | 'subject'>) => ({
   durable_name: durable,
   filter_subject: subject,
   ack_policy: 'explicit',
@@ -48,7 +57,7 @@ const consumer = ({ durable, subject }: Listening) => ({
   max_deliver: -1,
   // A dead process's messages are taken over after this; live ones renew it while they work.
   ack_wait: 5 * SECOND,
-  // At least ten times the working concurrency: a message parked by a delayed nak keeps its slot.
+  // At least ten times the working concurrency of one instance: what is received and what waits for its key has a slot.
   max_ack_pending: 500,
 });
 
@@ -119,6 +128,20 @@ export function topology({ replicas = 1, audit = true, store = DEFAULT_STORE }: 
           duplicate_window: 120 * SECOND,
         },
         consumers: on('TIMERS').map(consumer),
+      },
+      {
+        config: {
+          ...stream('PARKED'),
+          description: 'The waiting room: single messages until their next attempt, each for one durable',
+          // Whoever it belongs to acknowledges it, and it is gone.
+          retention: 'workqueue',
+          subjects: ['parked.wait.>', 'parked.due.>'],
+          allow_msg_schedules: true,
+          // Schedules allow nothing else. The transport stops well before it is full, and messages wait in their own streams.
+          discard: 'old',
+          duplicate_window: 120 * SECOND,
+        },
+        consumers: durables.map(parkedOf).map(consumer),
       },
       {
         config: {

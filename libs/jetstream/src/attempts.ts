@@ -1,59 +1,79 @@
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { Kvm, type KV } from '@nats-io/kv';
+import type { Attempts } from './blame.js';
 import type { JetStreamConnection } from './connection.js';
 import { RetryLater } from './errors.js';
 
-/** Throws remembered at once; a message beyond that starts counting anew, which costs it some extra attempts. */
-const REMEMBERED = 10_000;
-
-/** Counts, in this process's memory, how often a message was thrown back by a handler. */
-export class Throws {
-  private readonly counts = new Map<string, number>();
-
-  count(message: string): number {
-    return this.counts.get(message) ?? 0;
-  }
-
-  add(message: string): number {
-    const count = this.count(message) + 1;
-    this.counts.delete(message);
-    this.counts.set(message, count);
-    if (this.counts.size > REMEMBERED) this.counts.delete(this.counts.keys().next().value!);
-    return count;
-  }
-
-  forget(message: string): void {
-    this.counts.delete(message);
-  }
+/** What the bucket holds of one message. */
+interface Entry extends Attempts {
+  /** Starts of its handler as a suspect that never came to an end: each one is probably a process it took down. */
+  readonly unfinished: number;
 }
 
+/** Tries of a write that others keep getting in the way of. */
+const WRITE_TRIES = 8;
+
 /**
- * Counts, in a KV bucket and so across restarts, how often a suspect's handler was started without an end being
- * noted: each one is probably a process it took down.
+ * Counts attempts at a message in a KV bucket: once for all instances, and across restarts. Every method rejects with
+ * `RetryLater` when the bucket cannot be used. An entry is named after stream, durable and place in the stream.
  */
-export class Strikes {
+export class AttemptLog {
   private kv: KV | undefined;
+  /** Messages this process has written an entry for: only theirs have to be removed. */
+  private readonly written = new Set<string>();
 
   constructor(
     private readonly connection: JetStreamConnection,
     private readonly bucket: string,
   ) {}
 
-  /** How many starts never came to an end. Throws `RetryLater` when the bucket cannot be read. */
-  async count(message: string): Promise<number> {
-    return this.reaching(async (kv) => Number((await kv.get(message))?.string() || 0));
+  /** Notes a start that failed. */
+  failed(id: string, now: number): Promise<Attempts> {
+    return this.change(id, now, (entry) => ({ ...entry, starts: entry.starts + 1 }));
   }
 
-  /** Notes a start, before it happens. */
-  async note(message: string, count: number): Promise<void> {
-    await this.reaching((kv) => kv.put(message, String(count)));
+  /** Notes that a failed start counts against the message. */
+  convict(id: string, now: number): Promise<Attempts> {
+    return this.change(id, now, (entry) => ({ ...entry, counted: entry.counted + 1 }));
   }
 
-  /** Notes that the start counted last has ended: it did not kill the process. */
-  async takeBack(message: string, count: number): Promise<void> {
-    await this.reaching<unknown>((kv) => (count > 1 ? kv.put(message, String(count - 1)) : kv.delete(message)));
+  /** Starts that never came to an end. */
+  async unfinished(id: string): Promise<number> {
+    return (await this.using((kv) => read(kv, id))).entry?.unfinished ?? 0;
   }
 
-  private async reaching<T>(use: (kv: KV) => Promise<T>): Promise<T> {
+  /** Notes a suspect's start, before it happens. */
+  async begin(id: string, now: number): Promise<void> {
+    await this.change(id, now, (entry) => ({ ...entry, unfinished: entry.unfinished + 1 }));
+  }
+
+  /** Notes that the start noted last has ended: it did not kill the process. */
+  async end(id: string, now: number): Promise<void> {
+    await this.change(id, now, (entry) => ({ ...entry, unfinished: Math.max(0, entry.unfinished - 1) }));
+  }
+
+  /** Forgets a message that is done with. An entry that another instance has written is left to the bucket's `ttl`. */
+  async forget(id: string): Promise<void> {
+    if (this.written.delete(id)) await this.using((kv) => kv.purge(id));
+  }
+
+  private change(id: string, now: number, make: (entry: Entry) => Entry): Promise<Entry> {
+    this.written.add(id);
+    return this.using(async (kv) => {
+      for (let tries = 1; ; tries++) {
+        const { entry, revision } = await read(kv, id);
+        const next = make(entry ?? { starts: 0, counted: 0, firstAt: now, unfinished: 0 });
+        try {
+          await kv.put(id, JSON.stringify(next), { previousSeq: revision });
+          return next;
+        } catch (error) {
+          if (tries === WRITE_TRIES || !isOvertaken(error)) throw error;
+        }
+      }
+    });
+  }
+
+  private async using<T>(use: (kv: KV) => Promise<T>): Promise<T> {
     try {
       this.kv ??= await new Kvm(this.connection.js).open(this.bucket, { allow_direct: true });
       return await use(this.kv);
@@ -64,4 +84,15 @@ export class Strikes {
       );
     }
   }
+}
+
+/** Another instance has written meanwhile. */
+const isOvertaken = (error: unknown): boolean =>
+  error instanceof JetStreamApiError && (error.code === 10071 || error.code === 10164);
+
+/** The entry and the revision that a write has to follow; 0 when there was none. */
+async function read(kv: KV, id: string): Promise<{ entry: Entry | undefined; revision: number }> {
+  const found = await kv.get(id);
+  if (!found) return { entry: undefined, revision: 0 };
+  return { entry: found.operation === 'PUT' ? found.json<Entry>() : undefined, revision: found.revision };
 }

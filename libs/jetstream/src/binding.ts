@@ -1,23 +1,35 @@
 import type { ConsumerInfo } from '@nats-io/jetstream';
 import type { MessageHandler } from '@nestjs/microservices';
+import type { Range } from './backoff.js';
 import type { Subscription } from './subscription.js';
 import { DEFAULT_STREAM, type Settings } from './options.js';
 import { defaultDurable } from './subject.js';
 
+/** What a handler may decide for itself, over the options of its server. */
+export interface HandlerPolicy {
+  /** Messages handled at a time in this process. */
+  concurrency?: number;
+  /** Attempts that count against a message before it becomes a dead letter. */
+  attempts?: number;
+  /** Pauses between attempts at one failing message. */
+  backoff?: Range;
+  /** After this long a handler is given up, in milliseconds; its `AbortSignal` says so. */
+  deadlineMs?: number;
+}
+
 /** A durable of this service and the handlers it feeds. */
 export interface Binding extends Subscription {
   concurrency: number;
+  maxAttempts: number;
+  backoff: { failed: Range; away: Range };
+  deadlineMs: number;
   handlers: MessageHandler[];
 }
 
 export const PROVISION = "Run 'npm run topology -- apply'.";
 
 /** What a handler's decorator says, completed by the defaults. */
-export function bindingOf(
-  subject: string,
-  extras: Partial<Subscription> & { concurrency?: number },
-  settings: Settings,
-): Binding {
+export function bindingOf(subject: string, extras: Partial<Subscription> & HandlerPolicy, settings: Settings): Binding {
   return {
     stream: extras.stream ?? DEFAULT_STREAM,
     subject,
@@ -26,12 +38,18 @@ export function bindingOf(
     ...(extras.earlier ? { earlier: extras.earlier } : {}),
     ...(extras.source ? { source: extras.source } : {}),
     concurrency: extras.concurrency ?? settings.concurrency,
+    maxAttempts: extras.attempts ?? settings.maxAttempts,
+    backoff: { failed: extras.backoff ?? settings.backoff.failed, away: settings.backoff.away },
+    deadlineMs: extras.deadlineMs ?? settings.deadlineMs,
     handlers: [],
   };
 }
 
 /** What keeps a consumer from serving this binding, or undefined. */
-export function mismatch(binding: Binding, { config }: ConsumerInfo): string | undefined {
+export function mismatch(
+  binding: Pick<Binding, 'stream' | 'durable' | 'subject'>,
+  { config }: ConsumerInfo,
+): string | undefined {
   const filters = config.filter_subjects ?? [config.filter_subject ?? '>'];
   const name = `Consumer '${binding.durable}' of stream '${binding.stream}'`;
   if (filters.length !== 1 || filters[0] !== binding.subject) {
@@ -47,7 +65,7 @@ export function mismatch(binding: Binding, { config }: ConsumerInfo): string | u
 }
 
 /** Why binding failed, for a human. */
-export function bindProblem(binding: Binding, error: Error): string {
+export function bindProblem(binding: Pick<Binding, 'stream' | 'durable'>, error: Error): string {
   const { stream, durable } = binding;
   if (error.name === 'StreamNotFoundError')
     return `Stream '${stream}' of consumer '${durable}' does not exist. ${PROVISION}`;

@@ -1,9 +1,9 @@
 import type { JsMsg } from '@nats-io/jetstream';
 import type { JetStreamConnection } from './connection.js';
-import { fromMsgHdrs } from './envelope.js';
 import { PublishRejected } from './errors.js';
 import type { Settings } from './options.js';
 import type { JetStreamPublisher, OutboundMessage } from './publisher.js';
+import type { Received } from './received.js';
 import { seam } from './seam.js';
 
 /** Headers a dead letter has besides those of the original message. */
@@ -12,7 +12,7 @@ export const DEAD_LETTER = {
   reason: 'dlq-reason',
   /** The `code` of the error, or its name. */
   code: 'dlq-code',
-  /** How often a handler was started on it. */
+  /** How often a handler was started on it and failed, by all instances together. */
   attempts: 'dlq-attempts',
   /** Stack of the last error, line ends written as `\n`. */
   stack: 'dlq-stack',
@@ -55,10 +55,11 @@ export class DeadLetters {
    * cannot be stored it rejects and the original is untouched. A crash in between repeats both, and the copy's
    * message id keeps it single.
    */
-  async bury(message: JsMsg, failure: Failure): Promise<void> {
-    const letter = deadLetterOf(message, failure, this.settings.deadLetter.subjectPrefix);
+  async bury(received: Received, failure: Failure): Promise<void> {
+    const { message, binding } = received;
+    const letter = deadLetterOf(received, failure, this.settings.deadLetter.subjectPrefix);
     await this.store([letter, withoutStack(letter), beginningOf(letter, message.data)]);
-    seam('copied', message.info.consumer);
+    seam('copied', binding.durable);
     const reason = oneLine(failure.error.message, REASON_LENGTH);
     // `term()` is fire and forget; only a request tells that the broker has it.
     const { reply } = message as JsMsg & { reply: string };
@@ -76,26 +77,26 @@ export class DeadLetters {
   }
 }
 
-export function deadLetterOf(message: JsMsg, failure: Failure, prefix: string): OutboundMessage {
-  const { stream, consumer, streamSequence } = message.info;
-  const original = fromMsgHdrs(message.headers);
-  const first = original['ce-id'] ? `${original['ce-id']}:${consumer}` : `${stream}:${consumer}:${streamSequence}`;
+export function deadLetterOf(received: Received, failure: Failure, prefix: string): OutboundMessage {
+  const { binding, headers: original, sequence } = received;
+  const { stream, durable } = binding;
+  const first = original['ce-id'] ? `${original['ce-id']}:${durable}` : `${stream}:${durable}:${sequence}`;
   // A replayed message that fails again is a letter of its own: under the first one's id it would pass for that one.
-  const id = original[REPLAY_TO] ? `${first}:${streamSequence}` : first;
+  const id = original[REPLAY_TO] ? `${first}:${sequence}` : first;
   const { error } = failure;
   return {
-    subject: `${prefix}.${consumer}.${message.subject}`,
+    subject: `${prefix}.${durable}.${received.subject}`,
     id,
-    data: message.data,
+    data: received.message.data,
     headers: {
       ...without(original, (name) => CONTROL.test(name) || name === REPLAY_TO),
       [DEAD_LETTER.reason]: oneLine(error.message, REASON_LENGTH),
       [DEAD_LETTER.code]: oneLine(codeOf(error), 64),
       [DEAD_LETTER.attempts]: String(failure.attempts),
-      [DEAD_LETTER.stack]: oneLine(error.stack ?? '', STACK_LENGTH),
-      [DEAD_LETTER.durable]: consumer,
+      [DEAD_LETTER.stack]: typeof error.stack === 'string' ? oneLine(error.stack, STACK_LENGTH) : '',
+      [DEAD_LETTER.durable]: durable,
       [DEAD_LETTER.stream]: stream,
-      [DEAD_LETTER.sequence]: String(streamSequence),
+      [DEAD_LETTER.sequence]: String(sequence),
       [DEAD_LETTER.failedAt]: new Date().toISOString(),
     },
   };

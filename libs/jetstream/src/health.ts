@@ -9,6 +9,8 @@ export interface HealthReport {
   bound: boolean;
   /** One line for each thing that is wrong, saying what to do. */
   problems: string[];
+  /** What does not keep the process from taking part and has to be looked at: durables that rest, handlers that hang, stores that are missing. */
+  findings: string[];
 }
 
 /** Whether this process can take part. Answers from memory, at once. */
@@ -32,6 +34,7 @@ export class JetStreamHealth {
       broker: up ? 'up' : 'down',
       bound,
       problems: up ? problems : [this.connection.trouble, ...problems],
+      findings: this.server.findings,
     };
   }
 }

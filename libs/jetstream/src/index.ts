@@ -4,6 +4,7 @@ export { type CloudEvent, toHeaders } from './envelope.js';
 export { PublishRejected, RetryLater, Unprocessable } from './errors.js';
 export { type HealthReport, JetStreamHealth } from './health.js';
 export { JetStreamEvent } from './jetstream-event.decorator.js';
+export type { HandlerPolicy } from './binding.js';
 export { JETSTREAM, type Subscription } from './subscription.js';
 export { JetStreamClient } from './jetstream.client.js';
 export { JetStreamContext, RequestContext } from './jetstream.context.js';
@@ -11,5 +12,6 @@ export { JetStreamModule, type JetStreamModuleAsyncOptions } from './jetstream.m
 export { JetStreamRecord } from './jetstream.record.js';
 export { JetStreamServer } from './jetstream.server.js';
 export type { JetStreamOptions } from './options.js';
+export { PARKED } from './received.js';
 export { type Seam, seam } from './seam.js';
 export { JetStreamPublisher, type OutboundMessage } from './publisher.js';

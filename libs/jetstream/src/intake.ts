@@ -1,23 +1,39 @@
 import type { ConsumerInfo, JsMsg } from '@nats-io/jetstream';
 import { Logger } from '@nestjs/common';
-import { backoff } from './backoff.js';
+import type { AttemptLog } from './attempts.js';
 import type { Binding } from './binding.js';
+import { Blame } from './blame.js';
 import type { JetStreamConnection } from './connection.js';
+import type { DeadLetters } from './dead-letter.js';
 import type { Dispatcher } from './dispatcher.js';
-import { type RetryLater, toError } from './errors.js';
+import { toError } from './errors.js';
 import type { KeyedQueue } from './keyed-queue.js';
 import type { Settings } from './options.js';
 import { Puller } from './puller.js';
+import { receive, type Received } from './received.js';
 import { Semaphore } from './semaphore.js';
+import { Settlement } from './settlement.js';
 import type { Metrics } from './telemetry.js';
+import { roomDurable, roomSubject, type WaitingRoom } from './waiting-room.js';
 
-/** How many messages beyond the window, in units of concurrency, may wait for others of their key. */
+/** How many messages beyond the window, in units of concurrency, may wait for others of their key in this process. */
 const PARKING = 8;
+/** The same where there is a waiting room for those beyond it. */
+const PARKING_WITH_ROOM = 2;
 
 /** A message from receipt to settlement. Parked: waiting for its key or, as a suspect, for its turn. */
 interface Delivery {
-  readonly message: JsMsg;
+  readonly received: Received;
+  readonly source: Source;
   phase: 'parked' | 'queued' | 'running' | 'settled';
+}
+
+/** Where messages of the durable come from: its stream, and the waiting room. */
+interface Source {
+  readonly puller: Puller;
+  readonly isRoom: boolean;
+  /** Messages received from it and not settled. */
+  held: number;
 }
 
 /** What the durables of one server share. */
@@ -25,6 +41,9 @@ export interface Shared {
   connection: JetStreamConnection;
   settings: Settings;
   dispatcher: Dispatcher;
+  attempts: AttemptLog;
+  deadLetters: DeadLetters;
+  room: WaitingRoom | undefined;
   metrics: Metrics;
   /** Events of one key, one after the other, across all durables. */
   keys: KeyedQueue;
@@ -38,49 +57,74 @@ export interface Shared {
  * alive, from its receipt on.
  *
  * A message waits for its key first and for one of the `concurrency` slots then, so a hot key never occupies more
- * than one slot; what waits for a key does not count against the window until there is eight times the concurrency
- * of it. Nothing that holds a slot waits for a key, so the two cannot block each other.
+ * than one slot; what waits for a key does not count against the window until there is twice the concurrency of it, and
+ * what is more goes to the waiting room. Nothing that holds a slot waits for a key, so the two cannot block each other.
  */
 export class Intake {
   private readonly logger = new Logger(Intake.name);
   private readonly held = new Set<Delivery>();
   private readonly running = new Set<Promise<void>>();
   private readonly slots: Semaphore;
-  private readonly puller: Puller;
+  private readonly sources: readonly Source[];
+  private readonly blame: Blame;
+  private readonly settlement: Settlement;
   private keepAlive: NodeJS.Timeout | undefined;
   private probeTimer: NodeJS.Timeout | undefined;
   private parked = 0;
-  private pace: 'open' | 'probing' | 'away' = 'open';
-  private timesAway = 0;
   private stopped = false;
+  /** Why it rests, and since when, while it does. */
+  private rested: { since: number; reason: string } | undefined;
 
   constructor(
     readonly of: Binding,
     private readonly shared: Shared,
   ) {
+    const { settings, room, attempts, deadLetters, metrics, random } = shared;
     this.slots = new Semaphore(of.concurrency);
-    this.puller = new Puller(of, shared.connection, {
-      bound: (info) => this.bound(info),
-      message: (message) => this.receive(message),
-      ended: () => this.refill(),
+    const { giveUpAloneMs, giveUpMs } = settings;
+    this.blame = new Blame({ ...of, giveUpAloneMs, giveUpMs }, random);
+    this.settlement = new Settlement({
+      blame: this.blame,
+      attempts,
+      deadLetters,
+      metrics,
+      room,
+      rest: (pauseMs, reason) => this.rest(pauseMs, reason),
+      resume: () => this.resume(),
+      isAlone: () => this.isAlone().catch(() => false),
+      now: Date.now,
     });
+    const stream = { stream: of.stream, durable: of.durable, subject: of.subject };
+    const inRoom = room && { stream: room.stream, durable: roomDurable(of), subject: roomSubject(of) };
+    this.sources = [stream, ...(inRoom ? [inRoom] : [])].map((from) => this.sourceOf(from, from === inRoom));
   }
 
   get problem(): string | undefined {
-    return this.puller.problem;
+    return this.sources.map(({ puller }) => puller.problem).find((problem) => problem !== undefined);
   }
 
   get everBound(): boolean {
-    return this.puller.everBound;
+    return this.sources.every(({ puller }) => puller.everBound);
+  }
+
+  get isResting(): boolean {
+    return this.rested !== undefined;
+  }
+
+  /** Why nothing is handled although everything is bound, or undefined. */
+  get finding(): string | undefined {
+    if (!this.rested) return undefined;
+    const seconds = Math.round((performance.now() - this.rested.since) / 1_000);
+    return `Consumer '${this.of.durable}' rests since ${seconds} s, because nothing of it succeeds: ${this.rested.reason}. It probes and goes on by itself; nothing is given up meanwhile.`;
   }
 
   start(): void {
-    void this.puller.bind();
+    for (const { puller } of this.sources) void puller.bind();
   }
 
   /** To be called after a reconnect. */
   async restart(): Promise<void> {
-    await this.puller.restart();
+    await Promise.all(this.sources.map(({ puller }) => puller.restart()));
     this.refill();
   }
 
@@ -88,9 +132,9 @@ export class Intake {
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.probeTimer);
-    const pulled = this.puller.stop();
+    const pulled = this.sources.map(({ puller }) => puller.stop());
     this.handBack();
-    await pulled;
+    await Promise.all(pulled);
   }
 
   /** Resolves when nothing runs any more. */
@@ -99,8 +143,20 @@ export class Intake {
     clearInterval(this.keepAlive);
   }
 
-  inspect(timeout: number): Promise<ConsumerInfo | undefined> {
-    return this.puller.inspect(timeout);
+  /** The consumers of the durable, as the broker sees them now. */
+  async inspect(timeout: number): Promise<ConsumerInfo[]> {
+    const infos = await Promise.all(this.sources.map(({ puller }) => puller.inspect(timeout)));
+    return infos.filter((info) => info !== undefined);
+  }
+
+  private sourceOf(from: { stream: string; durable: string; subject: string }, isRoom: boolean): Source {
+    const puller = new Puller(from, this.shared.connection, {
+      bound: (info) => this.bound(info),
+      message: (message) => this.receive(message, source),
+      ended: () => this.refill(),
+    });
+    const source: Source = { puller, isRoom, held: 0 };
+    return source;
   }
 
   private bound({ config }: ConsumerInfo): void {
@@ -112,33 +168,68 @@ export class Intake {
 
   private stayAlive(): void {
     if (!this.shared.connection.isConnected) return;
-    for (const { message } of this.held) message.working();
+    for (const { received } of this.held) received.message.working();
   }
 
   private refill(): void {
-    if (this.stopped || !this.puller.isBound || this.pace === 'away') return;
-    const { concurrency } = this.of;
-    const window = this.pace === 'probing' ? 1 : 2 * concurrency + Math.min(this.parked, PARKING * concurrency);
-    const room = window - this.held.size - this.puller.asked;
-    // Under load, requests for single messages would cost more than the messages.
-    const least = this.pace === 'probing' ? 1 : Math.ceil(concurrency / 2);
-    if (room >= least) void this.puller.ask(room);
+    if (this.stopped) return;
+    for (const source of this.sources) {
+      if (!source.puller.isBound) continue;
+      const window = this.windowOf(source);
+      const room = window - source.held - source.puller.asked;
+      // Under load, requests for single messages would cost more than the messages.
+      const least = window < this.of.concurrency ? 1 : Math.ceil(this.of.concurrency / 2);
+      if (room >= least) void source.puller.ask(room);
+    }
   }
 
-  private receive(message: JsMsg): void {
+  private windowOf({ isRoom }: Source): number {
+    const { concurrency } = this.of;
+    const most = isRoom ? concurrency : 2 * concurrency + Math.min(this.parked, this.parking * concurrency);
+    return Math.min(most, this.blame.appetite);
+  }
+
+  private get parking(): number {
+    return this.shared.room ? PARKING_WITH_ROOM : PARKING;
+  }
+
+  private receive(message: JsMsg, source: Source): void {
     if (message.redelivered) this.shared.metrics.redelivered(this.of.durable);
-    if (this.stopped || this.pace === 'away') return message.nak();
-    const delivery: Delivery = { message, phase: 'parked' };
+    if (this.stopped || this.blame.isResting) return message.nak();
+    const received = receive(message, this.of, source.isRoom);
+    const delivery: Delivery = { received, source, phase: 'parked' };
     this.held.add(delivery);
+    source.held++;
     this.parked++;
-    const { keys, suspects, dispatcher } = this.shared;
-    const key = message.headers?.get('ce-subject') || undefined;
-    const work = keys.run(key, () =>
-      dispatcher.isSuspect(message) ? suspects.run(() => this.admit(delivery)) : this.admit(delivery),
-    );
+    const { keys } = this.shared;
+    const work =
+      keys.isBusy(received.key) && this.isCrowded
+        ? this.stepBack(delivery)
+        : keys.run(received.key, () => this.inTurn(delivery));
     this.running.add(work);
     void work.finally(() => this.running.delete(work));
     this.refill();
+  }
+
+  /** Whether so many wait for keys that more would take the place of messages that could be handled. */
+  private get isCrowded(): boolean {
+    return this.shared.room !== undefined && this.parked > this.parking * this.of.concurrency;
+  }
+
+  /** The key is free. */
+  private async inTurn(delivery: Delivery): Promise<void> {
+    const { room, dispatcher, suspects } = this.shared;
+    if (room?.maySeparate(delivery.received) && (await room.separates(delivery.received)))
+      return this.stepBack(delivery);
+    return dispatcher.isSuspect(delivery.received) ? suspects.run(() => this.admit(delivery)) : this.admit(delivery);
+  }
+
+  private async stepBack(delivery: Delivery): Promise<void> {
+    if (delivery.phase !== 'parked') return;
+    delivery.phase = 'running';
+    this.parked--;
+    this.shared.metrics.handled(this.of.durable, await this.settlement.stepBack(delivery.received), 0);
+    this.settle(delivery);
   }
 
   private async admit(delivery: Delivery): Promise<void> {
@@ -148,23 +239,22 @@ export class Intake {
     await this.slots.run(async () => {
       if (delivery.phase !== 'queued') return;
       delivery.phase = 'running';
-      await this.handle(delivery.message).catch((error: unknown) => this.logger.error(toError(error)));
+      await this.handle(delivery.received).catch((error: unknown) => this.logger.error(toError(error)));
       this.settle(delivery);
     });
   }
 
-  private async handle(message: JsMsg): Promise<void> {
+  private async handle(received: Received): Promise<void> {
     const started = performance.now();
-    const result = await this.shared.dispatcher.dispatch(this.of, message);
-    if (result.outcome === 'away') message.nak(this.goAway(result.reason));
-    else if (result.outcome === 'acked') this.resume();
-    this.shared.metrics.handled(this.of.durable, result.outcome, (performance.now() - started) / 1_000);
+    const ran = await this.shared.dispatcher.run(received);
+    const outcome = await this.settlement.settle(received, ran);
+    this.shared.metrics.handled(this.of.durable, outcome, (performance.now() - started) / 1_000);
   }
 
   private settle(delivery: Delivery): void {
     if (delivery.phase === 'parked') this.parked--;
     delivery.phase = 'settled';
-    this.held.delete(delivery);
+    if (this.held.delete(delivery)) delivery.source.held--;
     this.refill();
   }
 
@@ -172,33 +262,39 @@ export class Intake {
   private handBack(): void {
     for (const delivery of this.held) {
       if (delivery.phase === 'running') continue;
-      delivery.message.nak();
+      delivery.received.message.nak();
       this.settle(delivery);
     }
   }
 
-  /** A dependency is away: rests, then probes with single messages. Returns the pause, in milliseconds. */
-  private goAway({ message: reason, delayMs }: RetryLater): number {
-    const { settings, random } = this.shared;
-    if (this.pace !== 'away') this.timesAway++;
-    const pauseMs = Math.max(backoff(settings.backoff.away, this.timesAway, random), delayMs ?? 0);
-    if (this.pace === 'away' || this.stopped) return pauseMs;
+  /** Nothing succeeds: pulls no more, then probes. */
+  private rest(pauseMs: number, reason: string): void {
+    if (this.stopped) return;
     const { durable } = this.of;
-    this.logger.warn({ message: 'dependency away, consumer rests', durable, pauseMs, reason });
-    this.pace = 'away';
-    void this.puller.end();
+    this.logger.warn({ message: 'nothing succeeds, consumer rests', durable, pauseMs, reason });
+    this.rested = { since: this.rested?.since ?? performance.now(), reason };
+    for (const { puller } of this.sources) void puller.end();
     this.handBack();
+    clearTimeout(this.probeTimer);
     this.probeTimer = setTimeout(() => {
-      this.pace = 'probing';
+      this.blame.probe();
       this.refill();
     }, pauseMs).unref();
-    return pauseMs;
   }
 
   private resume(): void {
-    if (this.pace !== 'probing') return;
-    this.logger.log({ message: 'dependency back, consumer resumed', durable: this.of.durable });
-    this.pace = 'open';
-    this.timesAway = 0;
+    clearTimeout(this.probeTimer);
+    this.rested = undefined;
+    this.logger.log({ message: 'a message was handled, consumer resumed', durable: this.of.durable });
+    this.refill();
+  }
+
+  private async isAlone(): Promise<boolean> {
+    const known = await this.inspect(INSPECT_TIMEOUT_MS);
+    const waiting = known.reduce((sum, { num_pending, num_ack_pending }) => sum + num_pending + num_ack_pending, 0);
+    if (known.length < this.sources.length || waiting > 1) return false;
+    return (await this.shared.room?.isEmptyFor(this.of)) ?? true;
   }
 }
+
+const INSPECT_TIMEOUT_MS = 1_000;

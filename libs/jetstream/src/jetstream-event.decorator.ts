@@ -8,6 +8,7 @@ import {
 } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
+import type { HandlerPolicy } from './binding.js';
 import { PayloadPipe } from './payload.pipe.js';
 import { JETSTREAM, type Subscription } from './subscription.js';
 
@@ -19,7 +20,7 @@ const eventPattern = EventPattern as (subject: string, transport: symbol, extras
  * the `@Payload()` parameter: unknown and wrong fields are `Unprocessable`. What the method throws reaches the
  * transport as it is; a `@UseFilters` written above this decorator comes first.
  */
-export function JetStreamEvent(subscription: Subscription, options: { concurrency?: number } = {}): MethodDecorator {
+export function JetStreamEvent(subscription: Subscription, options: HandlerPolicy = {}): MethodDecorator {
   return applyDecorators(
     eventPattern(subscription.subject, JETSTREAM, { ...subscription, ...options }),
     UsePipes(payloads),

@@ -10,16 +10,19 @@ export class JetStreamContext extends BaseRpcContext<[JsMsg]> {
     /** The validated envelope. */
     readonly event: CloudEvent,
     readonly durable: string,
+    /** How often this message has come to the durable, this time included; also raised by outages and restarts. */
+    readonly deliveryCount: number,
+    private readonly deadline: () => AbortSignal,
   ) {
     super([message]);
   }
 
-  /** How often this message was delivered to the durable, this time included; also raised by outages and restarts. */
-  get deliveryCount(): number {
-    return this.getMessage().info.deliveryCount;
+  /** Aborted when the deadline of the handler has passed, or the service cannot wait any longer. Hand it to what takes long. */
+  get signal(): AbortSignal {
+    return this.deadline();
   }
 
-  /** The message as received. The transport settles it: do not ack, nak or term it in a handler. */
+  /** The message as received, from its stream or from the waiting room. The transport settles it: do not ack, nak or term it in a handler. */
   getMessage(): JsMsg {
     return this.args[0];
   }

@@ -6,18 +6,23 @@ import {
   Server,
   type WritePacket,
 } from '@nestjs/microservices';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Msg, NatsConnection, Subscription as NatsSubscription } from '@nats-io/transport-node';
 import { finalize, isObservable, lastValueFrom } from 'rxjs';
-import { Strikes, Throws } from './attempts.js';
+import { AttemptLog } from './attempts.js';
 import { bindingOf } from './binding.js';
 import type { JetStreamConnection } from './connection.js';
 import { DeadLetters } from './dead-letter.js';
 import { Dispatcher } from './dispatcher.js';
-import { isRetryLater, isUnprocessable, RetryLater, toError } from './errors.js';
+import { isRetryLater, isUnprocessable, RetryLater, toError, Unprocessable } from './errors.js';
 import { Intake, type Shared } from './intake.js';
 import { JETSTREAM } from './subscription.js';
 import { RequestContext } from './jetstream.context.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { Overdue } from './overdue.js';
+import { Gate } from './gate.js';
+import { StoreWatch } from './store-watch.js';
+import { keepFollowing, WaitingRoom } from './waiting-room.js';
 import { type JetStreamOptions, type Settings, withDefaults } from './options.js';
 import type { JetStreamPublisher } from './publisher.js';
 import { Semaphore } from './semaphore.js';
@@ -25,6 +30,12 @@ import { Metrics } from './telemetry.js';
 
 /** What is told of a failure whose details are nobody's business; Nest's own words. */
 const UNANSWERABLE = { status: 'error', message: 'Internal server error' };
+
+/** How long a handler that was given up may take to notice, when the server closes. */
+const ABANDON_MS = 1_000;
+
+/** What is told of a request that there is no room for. */
+const BUSY = { status: 'error', message: 'Too many requests are under way. Try again later.' };
 
 /** How long a scrape may wait for the broker. */
 const INSPECT_TIMEOUT_MS = 1_000;
@@ -42,6 +53,9 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
   private readonly requestSubscriptions: NatsSubscription[] = [];
   private readonly requests = new Set<Promise<void>>();
   private readonly undo: (() => void)[] = [];
+  private readonly overdue = new Overdue();
+  private readonly requestGate: Gate;
+  private readonly stores: StoreWatch;
   private stopping: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
 
@@ -53,30 +67,41 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
   ) {
     super();
     this.settings = withDefaults(options);
-    const metrics = new Metrics();
-    const dispatcher = new Dispatcher(this.settings, {
+    const { waitingRoom, attemptsBucket, requestConcurrency } = this.settings;
+    const attempts = new AttemptLog(connection, attemptsBucket);
+    const dispatcher = new Dispatcher({
       handle: (binding, data, context) => this.handleEvent(keyOf(binding), { pattern: binding.subject, data }, context),
-      throws: new Throws(),
-      strikes: new Strikes(connection, this.settings.attemptsBucket),
-      deadLetters: new DeadLetters(connection, publisher, this.settings),
-      metrics,
-      random,
+      attempts,
+      overdue: this.overdue,
     });
-    const suspects = new Semaphore(1);
+    this.requestGate = new Gate(requestConcurrency);
     this.shared = {
       connection,
       settings: this.settings,
       dispatcher,
-      metrics,
+      attempts,
+      deadLetters: new DeadLetters(connection, publisher, this.settings),
+      room: waitingRoom === false ? undefined : new WaitingRoom(connection, publisher, waitingRoom),
+      metrics: new Metrics(),
       keys: new KeyedQueue(),
-      suspects,
+      suspects: new Semaphore(1),
       random,
     };
+    this.stores = new StoreWatch(connection, this.settings);
   }
 
   /** Whether every durable was found at least once. */
   get everBound(): boolean {
     return [...this.intakes.values()].every((intake) => intake.everBound);
+  }
+
+  /** What is wrong although every durable is bound, one line each: what rests, what hangs, what is missing. */
+  get findings(): string[] {
+    return [
+      ...[...this.intakes.values()].flatMap((intake) => intake.finding ?? []),
+      ...this.overdue.findings,
+      ...this.stores.findings,
+    ];
   }
 
   /** What keeps durables from being consumed, one line each. */
@@ -106,6 +131,11 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
     callback();
     this._status$.next('listening');
     this.undo.push(this.shared.metrics.observe(() => this.inspect()));
+    this.undo.push(this.shared.metrics.observeState(() => this.states()));
+    this.undo.push(this.stores.start());
+    const { room } = this.shared;
+    if (room)
+      this.undo.push(keepFollowing(room, this.connection, () => [...this.intakes.values()].map(({ of }) => of)));
     this.undo.push(this.connection.on('reconnect', () => void this.restart()));
     this.connection.ready().then(
       () => this.begin(),
@@ -153,8 +183,10 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
       // Without interceptors there is no stream, and none is made for every message.
       if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
     } catch (error) {
-      if (!this.settings.isAway(error)) throw error;
-      throw new RetryLater(`a dependency is away: ${toError(error).message}`, { cause: error });
+      const { message } = toError(error);
+      if (this.settings.isAway(error)) throw new RetryLater(`a dependency is away: ${message}`, { cause: error });
+      if (this.settings.isImpossible(error)) throw new Unprocessable(message, { cause: error });
+      throw error;
     }
   }
 
@@ -191,7 +223,22 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
       );
       return;
     }
-    const request = new Promise<void>((resolve) => {
+    const request = this.requestGate.run(() => this.answer(handler, message, packet, context));
+    if (!request) {
+      message.respond(JSON.stringify({ err: BUSY, isDisposed: true, id: packet.id }));
+      return;
+    }
+    this.requests.add(request);
+    void request.finally(() => this.requests.delete(request));
+  }
+
+  private answer(
+    handler: MessageHandler,
+    message: Msg,
+    packet: { id?: string; data?: unknown },
+    context: RequestContext,
+  ): Promise<void> {
+    return new Promise<void>((resolve) => {
       const respond = (reply: WritePacket) => {
         const err = reply.err instanceof Error ? { status: 'error', message: reply.err.message } : reply.err;
         try {
@@ -220,15 +267,23 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
         }
       });
     });
-    this.requests.add(request);
-    void request.finally(() => this.requests.delete(request));
+  }
+
+  private states() {
+    const { counts } = this.overdue;
+    return [...this.intakes.values()].map(({ of: { durable }, isResting }) => ({
+      durable,
+      resting: isResting,
+      overdue: counts.get(durable) ?? 0,
+    }));
   }
 
   private async inspect() {
     const intakes = [...this.intakes.values()];
-    const streams = [...new Set(intakes.map(({ of }) => of.stream))];
+    const { waitingRoom } = this.settings;
+    const streams = [...new Set([...intakes.map(({ of }) => of.stream), ...(waitingRoom ? [waitingRoom] : [])])];
     return {
-      consumers: await had(intakes.map((intake) => intake.inspect(INSPECT_TIMEOUT_MS))),
+      consumers: (await had(intakes.map((intake) => intake.inspect(INSPECT_TIMEOUT_MS)))).flat(),
       streams: await had(streams.map((stream) => this.streamInfo(stream))),
     };
   }
@@ -250,8 +305,18 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
 
   private async finish(): Promise<void> {
     await this.stopIntake();
-    await Promise.all([...this.intakes.values()].map((intake) => intake.finish()));
-    await Promise.all(this.requests);
+    const finished = Promise.all(
+      [...this.intakes.values()].map((intake) => intake.finish()).concat([...this.requests]),
+    );
+    const { closeWithinMs } = this.settings;
+    const late = sleep(closeWithinMs, 'late', { ref: false });
+    if ((await Promise.race([finished, late])) === 'late') {
+      const overdue = { handlers: this.overdue.running, requests: this.requests.size };
+      this.logger.error({ message: 'given up on what still runs, its messages come again', closeWithinMs, ...overdue });
+      this.overdue.abandon();
+      // What heeds its signal gets to say so; what does not is left.
+      await Promise.race([finished, sleep(ABANDON_MS, undefined, { ref: false })]);
+    }
     await this.flush();
     this._status$.next('closed');
   }

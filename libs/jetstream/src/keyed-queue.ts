@@ -5,6 +5,11 @@
 export class KeyedQueue {
   private readonly tails = new Map<string, Promise<unknown>>();
 
+  /** Whether a task of this key runs or waits. */
+  isBusy(key: string | undefined): boolean {
+    return key !== undefined && this.tails.has(key);
+  }
+
   run<T>(key: string | undefined, task: () => Promise<T>): Promise<T> {
     if (key === undefined) return task();
     const before = this.tails.get(key);

@@ -10,14 +10,17 @@ import { Service } from './testing/service.js';
 /** What the README says a service has to be granted, for a durable and the subjects it publishes. */
 const publish = [
   'orders.>',
-  '$JS.API.STREAM.INFO.SAGA',
+  ...['SAGA', 'PARKED', 'DLQ', 'KV_attempts'].map((stream) => `$JS.API.STREAM.INFO.${stream}`),
   `dlq.${CREATED.durable}.>`,
-  `$JS.API.CONSUMER.INFO.SAGA.${CREATED.durable}`,
-  `$JS.API.CONSUMER.MSG.NEXT.SAGA.${CREATED.durable}`,
-  `$JS.ACK.SAGA.${CREATED.durable}.>`,
-  `$JS.ACK.*.*.SAGA.${CREATED.durable}.>`,
-  `$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.${CREATED.durable}.>`,
-  `$KV.attempts.${CREATED.durable}.>`,
+  ...[`SAGA.${CREATED.durable}`, `PARKED.SAGA_${CREATED.durable}`].flatMap((durable) => [
+    `$JS.API.CONSUMER.INFO.${durable}`,
+    `$JS.API.CONSUMER.MSG.NEXT.${durable}`,
+    `$JS.ACK.${durable}.>`,
+    `$JS.ACK.*.*.${durable}.>`,
+  ]),
+  `parked.wait.SAGA.${CREATED.durable}.>`,
+  `$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.SAGA.${CREATED.durable}.>`,
+  `$KV.attempts.SAGA.${CREATED.durable}.>`,
 ];
 const config = `
   authorization {
@@ -25,7 +28,7 @@ const config = `
       { user: root, password: root }
       { user: payment, password: payment, permissions: {
           publish: ${JSON.stringify(publish)}
-          subscribe: ["_INBOX_payment.>", "stock.>"]
+          subscribe: ["_INBOX_payment.>", "parked.wait.SAGA.${CREATED.durable}.>", "stock.>"]
       } }
       { user: mallory, password: mallory, permissions: {
           publish: ["$JS.API.CONSUMER.INFO.SAGA.mallory", "inventory.*.*"]
@@ -48,6 +51,7 @@ describe('a service that is granted nothing but what the README lists', () => {
           const time = (starts.get(event.subject) ?? 0) + 1;
           starts.set(event.subject, time);
           if (event.subject === 'poison') throw new Unprocessable('poison');
+          if (time === 2) throw new Error('fails');
           if (time < 4) throw new RetryLater('away');
         }),
       ],

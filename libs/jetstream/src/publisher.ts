@@ -63,7 +63,7 @@ export class JetStreamPublisher {
   /**
    * Resolves once the broker has stored the message (its PubAck). Rejects with `RetryLater` when that may work
    * later: it is then not known whether the message was stored, and the same id makes the repetition harmless.
-   * Rejects with `PublishRejected` when it will never work.
+   * Rejects with `PublishRejected` when it will never work, because the message itself is wrong.
    */
   publish(message: OutboundMessage): Promise<{ seq: number; duplicate: boolean }> {
     return this.slots.run(() => inProducerSpan(message, (headers) => this.send({ ...message, headers })));
@@ -174,10 +174,13 @@ function refused(subject: string, cause: Error): RetryLater | PublishRejected {
   if (cause.code === STREAM_FULL) {
     return new RetryLater(`${what}: the stream is full. It drains as its consumers catch up.`, { cause });
   }
-  if (cause.status >= 500 || PASSING.has(cause.code)) {
-    return new RetryLater(`${what}: the stream cannot store now: ${detail}.`, { cause });
+  if (OF_THE_MESSAGE.has(cause.code)) {
+    return new PublishRejected(`${what}: the stream refuses it: ${detail}. The message itself has to change.`, {
+      cause,
+    });
   }
-  return new PublishRejected(`${what}: the stream refuses it: ${detail}. The message itself has to change.`, { cause });
+  const isRefusal = cause.status < 500 && !PASSING.has(cause.code);
+  return new RetryLater(`${what}: the stream cannot store it now: ${detail}.`, { cause, refused: isRefusal });
 }
 
 /** The status of an answer that the broker gives itself, because nobody listens. */
@@ -185,6 +188,18 @@ const NO_RESPONDERS = 503;
 
 /** JSStreamStoreFailedF with `discard: new`. */
 const STREAM_FULL = 10077;
+
+/** Refusals that are about the message whatever the stream: its size, its headers, what it expects to be the case. */
+const OF_THE_MESSAGE = new Set([
+  10054, // It is too large.
+  10060, // It expects another stream.
+  10070, // It expects another message id before it.
+  10071, // It expects another place in the stream, or of its subject.
+  10097, // Its headers are too large.
+  10164, // As 10071, where the place is not told.
+  10165, // Its time to live cannot be read.
+  10189, // Its schedule cannot be read.
+]);
 
 /** Refusals below 500 that say nothing about the message: they pass. */
 const PASSING = new Set([

@@ -10,9 +10,10 @@ import {
 import type { Subscription as NatsSubscription } from '@nats-io/transport-node';
 import { Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Binding, bindProblem, mismatch } from './binding.js';
+import { bindProblem, mismatch } from './binding.js';
 import type { JetStreamConnection } from './connection.js';
 import { toError } from './errors.js';
+import type { Subscription } from './subscription.js';
 
 /** Longest life of a pull request: bounds the stall after a consumer's leader dies unnoticed. */
 const PULL_EXPIRES_MS = 5_000;
@@ -48,7 +49,7 @@ export class Puller {
   everBound = false;
 
   constructor(
-    private readonly of: Binding,
+    private readonly of: Pick<Subscription, 'stream' | 'durable' | 'subject'>,
     private readonly connection: JetStreamConnection,
     private readonly events: PullerEvents,
   ) {

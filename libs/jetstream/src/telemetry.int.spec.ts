@@ -108,21 +108,26 @@ describe('metrics', () => {
         }),
         on(CREATED, () => slow.opened, { concurrency: 1 }),
       ],
-      { maxAttempts: 3, backoff: { failed: { firstMs: 5, maxMs: 5 } } },
+      { maxAttempts: 2, backoff: { failed: { firstMs: 500, maxMs: 500 } } },
     );
     await broker.publish('orders.cancelled.o1');
+    await drained();
     await broker.publish('orders.cancelled.o2', { bad: true });
+    await eventually(async () => expect(await broker.held('PARKED')).toBe(1));
+    await broker.publish('orders.cancelled.o3');
     await drained();
     for (let n = 0; n < 10; n++) await broker.publish(`orders.created.o${n}`);
     const { durable } = CANCELLED;
     await eventually(async () => {
       const read = await reader.read();
       const added = (name: string) => (read[name] ?? 0) - (before[name] ?? 0);
-      expect(added(`jetstream.handler.duration acked ${durable}`)).toBe(1);
-      expect(added(`jetstream.handler.duration failed ${durable}`)).toBe(2);
+      expect(added(`jetstream.handler.duration acked ${durable}`)).toBe(2);
+      expect(added(`jetstream.handler.duration failed ${durable}`)).toBe(1);
       expect(added(`jetstream.handler.duration dead-lettered ${durable}`)).toBe(1);
       expect(added(`jetstream.dead_letters TypeError ${durable}`)).toBe(1);
-      expect(added(`jetstream.redeliveries ${durable}`)).toBe(2);
+      expect(added(`jetstream.parked ${durable}`)).toBe(1);
+      expect(read[`jetstream.consumer.resting ${durable}`]).toBe(0);
+      expect(read[`jetstream.handlers.overdue ${durable}`]).toBe(0);
       expect(read[`jetstream.consumer.ack_pending ${CREATED.durable}`]).toBe(2);
       expect(read[`jetstream.consumer.pending ${CREATED.durable}`]).toBe(8);
       expect(read['jetstream.stream.messages SAGA']).toBe(10);

@@ -11,6 +11,7 @@ import {
   type Span,
 } from '@opentelemetry/api';
 import type { CloudEvent } from './envelope.js';
+import { toError } from './errors.js';
 
 const NAME = '@pavane/jetstream';
 
@@ -21,7 +22,7 @@ export const CE_SUBJECT = createContextKey('ce.subject');
 const BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** How the handling of one delivery ended. */
-export type Outcome = 'acked' | 'away' | 'failed' | 'dead-lettered' | 'skipped' | 'left';
+export type Outcome = 'acked' | 'away' | 'failed' | 'dead-lettered' | 'skipped' | 'left' | 'behind';
 
 /** Runs `work` in the trace and under the key that a message claims, so that every log line about it carries them. */
 export function inContextOf<T>(headers: Record<string, string>, work: () => T): T {
@@ -78,8 +79,9 @@ async function endWith<T>(span: Span, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    span.recordException(error as Error);
-    span.setStatus({ code: SpanStatusCode.ERROR, message: (error as Error).message });
+    const { message } = toError(error);
+    span.recordException(toError(error));
+    span.setStatus({ code: SpanStatusCode.ERROR, message });
     throw error;
   } finally {
     span.end();
@@ -99,6 +101,15 @@ export class Metrics {
   });
   private readonly redeliveries = this.meter.createCounter('jetstream.redeliveries', {
     description: 'Deliveries after the first of a message',
+  });
+  private readonly parkings = this.meter.createCounter('jetstream.parked', {
+    description: 'Messages that went to the waiting room, to come back later',
+  });
+  private readonly resting = this.meter.createObservableGauge('jetstream.consumer.resting', {
+    description: '1 while nothing of the durable succeeds in this process, so that it only probes; else 0',
+  });
+  private readonly overdue = this.meter.createObservableGauge('jetstream.handlers.overdue', {
+    description: 'Handlers that run on after their deadline',
   });
   private readonly pending = this.meter.createObservableGauge('jetstream.consumer.pending', {
     description: 'Messages not yet delivered to the durable (its lag)',
@@ -124,6 +135,23 @@ export class Metrics {
 
   deadLettered(durable: string, code: string): void {
     this.deadLetters.add(1, { durable, code });
+  }
+
+  parked(durable: string): void {
+    this.parkings.add(1, { durable });
+  }
+
+  /** Reads this process's own state at scrape time. */
+  observeState(read: () => readonly { durable: string; resting: boolean; overdue: number }[]): () => void {
+    const gauges = [this.resting, this.overdue];
+    const callback: BatchObservableCallback = (result) => {
+      for (const { durable, resting, overdue } of read()) {
+        result.observe(this.resting, resting ? 1 : 0, { durable });
+        result.observe(this.overdue, overdue, { durable });
+      }
+    };
+    this.meter.addBatchObservableCallback(callback, gauges);
+    return () => this.meter.removeBatchObservableCallback(callback, gauges);
   }
 
   redelivered(durable: string): void {

@@ -59,7 +59,7 @@ function make({
 }: Case): Readiness {
   return new Readiness(
     { problem: problem ?? (async () => database) },
-    { check: () => ({ ...broker, problems: [...broker.problems] }), everBound },
+    { check: () => ({ ...broker, problems: [...broker.problems], findings: [] }), everBound },
     { isDraining: draining },
     needsBroker,
   );

@@ -2,7 +2,7 @@ import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { type FlagDefinitions, FlagsModule } from '@pavane/flags';
 import { JetStreamConnection, JetStreamHealth, JetStreamModule } from '@pavane/jetstream';
 import { access } from '@pavane/jetstream/access';
-import { isAway, PG_POOL } from '@pavane/outbox';
+import { isAway, isImpossible, PG_POOL } from '@pavane/outbox';
 import { ServiceConfig } from './config.js';
 import { ShutdownCoordinator } from './coordinator.js';
 import { createPool, DatabaseProbe, PoolOwner } from './database.js';
@@ -94,6 +94,10 @@ function transport(name: string, config: ServiceConfig) {
     service: name,
     // Whatever a handler was doing with its database: that it is away is nobody's fault.
     isAway,
+    // Nor can it take what it refuses, wherever the handler asked.
+    isImpossible,
+    // Before the deadline of the whole stop, so that what comes after it is still done.
+    closeWithinMs: 0.75 * config.SHUTDOWN_DEADLINE,
     connection: {
       servers: config.NATS_URL.split(',').map((url) => url.trim()),
       // Replies stay apart per service, so that the broker can forbid one to read another's.

@@ -42,6 +42,7 @@ export function evidenceOf({
       unpublished: participant.unpublished.size,
       quarantined: 0,
     })),
+    parked: 0,
     streamMessages: broker.entries.length,
     consumers: durables.map(({ durable }) => ({
       durable,

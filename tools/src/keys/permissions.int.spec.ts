@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { connect, errors, headers, type NatsConnection, nkeyAuthenticator, nkeys } from '@nats-io/transport-node';
-import { type BrokerUser, durables, flags, saidBy, topology } from '@pavane/contracts';
+import { type BrokerUser, durables, flags, parkedOf, saidBy, topology } from '@pavane/contracts';
 import { setFlag } from '@pavane/flags';
 import { access } from '@pavane/jetstream/access';
 import { apply } from '@pavane/jetstream/provisioning';
@@ -107,12 +107,29 @@ describe.each(Object.entries(FORMATS))('with %s', (_, feature) => {
       },
     );
 
+    it.each(durables.filter((durable) => durable.service === service))(
+      'parks what waits for $durable, and gets it back',
+      async (durable) => {
+        const parked = parkedOf(durable);
+        const place = `${durable.stream}.${durable.durable}.o1.1`;
+        const schedule = headers();
+        schedule.set('Nats-Schedule', `@at ${new Date().toISOString()}`);
+        schedule.set('Nats-Schedule-Target', `parked.due.${place}`);
+        await jetstream(nc).publish(`parked.wait.${place}`, '{}', { headers: schedule });
+        const consumer = await jetstream(nc).consumers.get(parked.stream, parked.durable);
+        const message = await consumer.next({ expires: 5_000 });
+        expect(message?.subject).toBe(`parked.due.${place}`);
+        expect(await message!.ackAck()).toBe(true);
+      },
+    );
+
     it('counts attempts, reads flags and sees them change', async () => {
       const [durable] = durables.filter((d) => d.service === service);
       const attempts = await new Kvm(jetstream(nc)).open('attempts', { allow_direct: true });
-      await attempts.put(`${durable!.durable}.1`, '1');
-      expect((await attempts.get(`${durable!.durable}.1`))?.string()).toBe('1');
-      await attempts.delete(`${durable!.durable}.1`);
+      const counted = `${durable!.stream}.${durable!.durable}.1`;
+      await attempts.put(counted, '1');
+      expect((await attempts.get(counted))?.string()).toBe('1');
+      await attempts.purge(counted);
       const found = await new Kvm(nc).open('flags', { allow_direct: true });
       expect((await found.get('orders.intake'))?.string()).toBe('true');
       const watch = await found.watch({ key: 'orders.intake' });

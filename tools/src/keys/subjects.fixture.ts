@@ -2,15 +2,19 @@ import { durables, events, type EventType, flags, saidBy, type Service } from '@
 import { USERS } from './ring.js';
 
 /** Every stream, those of buckets included. */
-export const STREAMS = ['SAGA', 'TIMERS', 'DLQ', 'AUDIT', 'KV_flags', 'KV_attempts'];
+export const STREAMS = ['SAGA', 'TIMERS', 'PARKED', 'DLQ', 'AUDIT', 'KV_flags', 'KV_attempts'];
 const subjectsOf = ({ stream, durable }: (typeof durables)[number]): string[] => [
   `$JS.API.CONSUMER.INFO.${stream}.${durable}`,
   `$JS.API.CONSUMER.MSG.NEXT.${stream}.${durable}`,
   `$JS.ACK.${stream}.${durable}.1.999999.999999.1.0`,
   `$JS.ACK._.hash.${stream}.${durable}.1.999999.999999.1.0.token`,
   `dlq.${durable}.matrix`,
-  `$KV.attempts.${durable}.matrix`,
-  `$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.${durable}.matrix`,
+  `$JS.API.CONSUMER.INFO.PARKED.${stream}_${durable}`,
+  `$JS.API.CONSUMER.MSG.NEXT.PARKED.${stream}_${durable}`,
+  `$JS.ACK.PARKED.${stream}_${durable}.1.999999.999999.1.0`,
+  `parked.wait.${stream}.${durable}.matrix.1`,
+  `$KV.attempts.${stream}.${durable}.matrix`,
+  `$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.${stream}.${durable}.matrix`,
 ];
 
 /** What a service must be able to publish on, besides its events. */
@@ -19,7 +23,7 @@ export const own = (service: Service): string[] => [
     .filter((durable) => durable.service === service)
     .flatMap((durable) => [...subjectsOf(durable), `$JS.API.STREAM.INFO.${durable.stream}`]),
   '$JS.API.DIRECT.GET.KV_flags.$KV.flags.orders.intake',
-  '$JS.API.STREAM.INFO.KV_flags',
+  ...['KV_flags', 'KV_attempts', 'PARKED', 'DLQ'].map((stream) => `$JS.API.STREAM.INFO.${stream}`),
 ];
 
 /** What a service that was taken over might try, by what that would be. */
@@ -30,6 +34,9 @@ export function foreign(service: Service): Record<string, string[]> {
     "say another's event": (Object.keys(events) as EventType[])
       .filter((type) => !said.includes(type))
       .map((type) => `${type}.matrix`),
+    'bring a parked message back before its time, not even its own': durables.map(
+      ({ stream, durable }) => `parked.due.${stream}.${durable}.matrix.1`,
+    ),
     "use another's durable": durables.filter((durable) => durable.service !== service).flatMap(subjectsOf),
     'create a consumer': [
       ...each(

@@ -35,6 +35,8 @@ export interface Evidence {
   mails: Map<string, number>;
   outboxes: { service: Service; unpublished: number; quarantined: number }[];
   streamMessages: number;
+  /** Messages in the waiting room. */
+  parked: number;
   consumers: { durable: string; pending: number; unacked: number }[];
   deadLetters: { durable: string; reason: string }[];
   /** Trace ids of everything said about an order, in any service. */
@@ -102,11 +104,14 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
   }
 }
 
-async function askBroker(url: string): Promise<Pick<Evidence, 'streamMessages' | 'consumers' | 'deadLetters'>> {
+async function askBroker(
+  url: string,
+): Promise<Pick<Evidence, 'streamMessages' | 'parked' | 'consumers' | 'deadLetters'>> {
   const nc = await connectToNats(url);
   try {
     const jsm = await jetstreamManager(nc);
     const saga = await jsm.streams.info('SAGA');
+    const room = await jsm.streams.info('PARKED');
     const consumers = await Promise.all(
       durables.map(async ({ stream, durable }) => {
         const info = await jsm.consumers.info(stream, durable);
@@ -125,7 +130,7 @@ async function askBroker(url: string): Promise<Pick<Evidence, 'streamMessages' |
         reason: reason ? message.header.get(reason) : '',
       });
     }
-    return { streamMessages: saga.state.messages, consumers, deadLetters };
+    return { streamMessages: saga.state.messages, parked: room.state.messages, consumers, deadLetters };
   } finally {
     await nc.close();
   }

@@ -119,7 +119,7 @@ function notifications({ orders, notifications: recorded, mails }: Evidence): In
   );
 }
 
-function rest({ outboxes, streamMessages, consumers }: Evidence): Invariant {
+function rest({ outboxes, streamMessages, parked, consumers }: Evidence): Invariant {
   return judged(
     'at rest nothing waits anywhere',
     [
@@ -130,11 +130,12 @@ function rest({ outboxes, streamMessages, consumers }: Evidence): Invariant {
         .filter((o) => o.quarantined > 0)
         .map((o) => `${o.quarantined} quarantined in the outbox of ${o.service}`),
       ...(streamMessages > 0 ? [`${streamMessages} messages in SAGA`] : []),
+      ...(parked > 0 ? [`${parked} messages in the waiting room (npm run dlq -- waiting)`] : []),
       ...consumers
         .filter((c) => c.pending + c.unacked > 0)
         .map((c) => `${c.durable}: ${c.pending} pending, ${c.unacked} unacknowledged`),
     ],
-    `${outboxes.length} outboxes, SAGA and ${consumers.length} consumers empty`,
+    `${outboxes.length} outboxes, SAGA, the waiting room and ${consumers.length} consumers empty`,
   );
 }
 

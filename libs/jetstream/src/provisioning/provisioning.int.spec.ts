@@ -93,7 +93,7 @@ describe('applying a topology', () => {
     await apply(broker.nc, archived);
     expect(await lines(archived)).toEqual([]);
     await broker.publish('orders.created.o1');
-    await eventually(async () => expect(await broker.stored('AUDIT')).toBe(1));
+    await eventually(async () => expect(await broker.held('AUDIT')).toBe(1));
     const jsm = await jetstreamManager(broker.nc);
     expect((await jsm.streams.getMessage('AUDIT', { seq: 1 }))!.subject).toBe('orders.created');
   });

@@ -7,6 +7,7 @@ import { toHeaders } from '../envelope.js';
 import { apply, type Topology } from '../provisioning.js';
 import { lastToken } from '../subject.js';
 import { uuidv7 } from '../uuid.js';
+import { roomDurable, roomSubject } from '../waiting-room.js';
 
 Logger.overrideLogger(process.env['TEST_LOGS'] ? ['log', 'error', 'warn', 'debug'] : false);
 
@@ -22,13 +23,14 @@ export class Broker implements AsyncDisposable {
     return new Broker(server, await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 }));
   }
 
-  /** Streams SAGA and DLQ, bucket attempts, and a durable for each `durable: filter`. */
+  /** Streams SAGA, DLQ and PARKED, bucket attempts, and a durable for each `durable: filter`. */
   async provision(
     durables: Record<string, string>,
     consumer: Partial<ConsumerConfig> = {},
     stream: Partial<StreamConfig> = {},
   ) {
-    await apply(this.nc, topology(durables, consumer, stream));
+    const { streams, buckets } = topology(durables, consumer, stream);
+    await apply(this.nc, { streams: [...streams, waitingRoom(Object.keys(durables), consumer)], buckets });
   }
 
   /** Publishes a well-formed event; returns its id. */
@@ -65,7 +67,12 @@ export class Broker implements AsyncDisposable {
     await eventually(() => this.nc.request('$JS.API.INFO', '', { timeout: 200 }));
   }
 
-  async stored(stream = 'SAGA'): Promise<number> {
+  /** Messages that somebody still has to handle: in SAGA, and in the waiting room where there is one. */
+  async stored(): Promise<number> {
+    return (await this.held('SAGA')) + (await this.held('PARKED').catch(() => 0));
+  }
+
+  async held(stream: string): Promise<number> {
     return (await (await jetstreamManager(this.nc)).streams.info(stream)).state.messages;
   }
 
@@ -101,5 +108,25 @@ export function topology(
       { config: { name: 'DLQ', subjects: ['dlq.>'], retention: 'limits', duplicate_window: 600e9 } },
     ],
     buckets: [{ name: 'attempts', ttl: 3600e9 }],
+  };
+}
+
+function waitingRoom(durables: readonly string[], consumer: Partial<ConsumerConfig>): Topology['streams'][number] {
+  return {
+    config: {
+      name: 'PARKED',
+      subjects: ['parked.wait.>', 'parked.due.>'],
+      retention: 'workqueue',
+      allow_msg_schedules: true,
+    },
+    consumers: durables.map((durable) => ({
+      durable_name: roomDurable({ stream: 'SAGA', durable }),
+      filter_subject: roomSubject({ stream: 'SAGA', durable }),
+      ack_policy: 'explicit',
+      max_deliver: -1,
+      max_ack_pending: 1000,
+      ack_wait: 5e9,
+      ...consumer,
+    })),
   };
 }

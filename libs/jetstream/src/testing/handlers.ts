@@ -1,5 +1,6 @@
 import { Controller, type Type } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
+import type { HandlerPolicy } from '../binding.js';
 import { JetStreamEvent } from '../jetstream-event.decorator.js';
 import type { Subscription } from '../subscription.js';
 
@@ -21,7 +22,7 @@ export function durablesOf(...subscriptions: Subscription[]): Record<string, str
 }
 
 /** A controller with one event handler. */
-export function on(subscription: Subscription, handle: Handler, options: { concurrency?: number } = {}): Type {
+export function on(subscription: Subscription, handle: Handler, options: HandlerPolicy = {}): Type {
   @Controller()
   class Events {
     @JetStreamEvent(subscription, options)
