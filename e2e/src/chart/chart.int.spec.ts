@@ -103,6 +103,23 @@ describeChart('the chart, rendered', () => {
     );
   });
 
+  it.each(Object.keys(VALUE_SETS))('lets customers reach orders, and nothing that is for operators: %s', (set) => {
+    const ingresses = of(set).filter(({ kind }) => kind === 'Ingress');
+    const paths = ingresses.flatMap(({ spec }) =>
+      spec.rules.flatMap(({ http }: { http: { paths: Record<string, unknown>[] } }) => http.paths),
+    );
+    for (const path of paths)
+      expect(path).toEqual({
+        path: '/orders',
+        pathType: 'Prefix',
+        backend: { service: { name: 'order', port: { name: 'http' } } },
+      });
+    expect(ingresses.filter(({ spec }) => spec.defaultBackend)).toEqual([]);
+    // Whatever is not by Ingress is by a Service of another type than ClusterIP, the default.
+    const services = of(set).filter(({ kind }) => kind === 'Service');
+    expect(services.filter(({ spec }) => spec.type ?? spec.externalIPs)).toEqual([]);
+  });
+
   it('provisions and migrates before the services where NATS and PostgreSQL are there already, and beside them where not', () => {
     for (const name of ['provision', 'migrate'])
       expect(find('prod', 'Job', name).metadata.annotations).toMatchObject({
