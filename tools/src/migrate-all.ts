@@ -1,7 +1,6 @@
 import { main } from './cli/command.js';
-import { seedService } from './local/demo-data.js';
-import { migrateService } from './local/migrations.js';
-import { addressesFrom, SERVICES } from './local/settings.js';
+import { migrateAll } from './local/migrations.js';
+import { addressesFrom } from './local/settings.js';
 
 await main({
   usage: 'npm run migrate -- [--seed]',
@@ -12,14 +11,12 @@ await main({
     'ORDER_DATABASE_URL, …':
       'the databases; also PAYMENT_, INVENTORY_ and NOTIFICATION_DATABASE_URL (default: the local platform)',
   },
-  async run({ seed }) {
-    for (const service of SERVICES) {
-      const url = addressesFrom().databases[service];
-      const applied = await migrateService(service, url);
-      const seeded = seed && (await seedService(service, url));
-      const done = [...applied, ...(seeded ? ['demo data'] : [])];
-      console.log(`  ${service.padEnd(13)} ${done.length > 0 ? done.join(', ') : 'up to date'}`);
-    }
+  async run({ seed = false }) {
+    await migrateAll(addressesFrom().databases, {
+      seed,
+      onDone: (service, done) =>
+        console.log(`  ${service.padEnd(13)} ${done.length > 0 ? done.join(', ') : 'up to date'}`),
+    });
     return 0;
   },
 });

@@ -111,12 +111,19 @@ async function connectOrCreate(url: string): Promise<Client> {
 
 async function connect(url: string): Promise<Client> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  // A connection that is lost is reported by the statement that is under way.
+  client.on('error', () => undefined);
   try {
     await client.connect();
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw error;
+    if (error instanceof DatabaseError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(
+      `PostgreSQL could not be reached at ${new URL(url).host} (${message || code}); is it running, and there?`,
+      { cause: error },
+    );
   }
 }
 
@@ -152,9 +159,11 @@ async function applyOne(client: Client, { name, sql, checksum }: Migration): Pro
 }
 
 function reasonOf(error: unknown, sql: string): string {
-  if (!(error instanceof DatabaseError)) return String(error);
+  if (!(error instanceof DatabaseError))
+    return `${(error as Error).message}. Nothing of it was kept; migrate again once PostgreSQL is well.`;
   const line = error.position === undefined ? '' : ` (line ${sql.slice(0, Number(error.position)).split('\n').length})`;
-  return `${error.message}${line}`;
+  const more = [error.detail, error.hint].filter(Boolean).map((said) => ` ${said}`);
+  return `${error.message}${line}.${more.join('')} Nothing of it was kept: correct the file, or what it meets in the database, and migrate again.`;
 }
 
 function isSqlState(error: unknown, codes: readonly string[]): boolean {

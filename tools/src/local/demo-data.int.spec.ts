@@ -1,7 +1,9 @@
+import type { Service } from '@pavane/contracts';
 import { type PostgresServer, startPostgres } from '@pavane/testing/servers';
 import { Client, type QueryResultRow } from 'pg';
-import { seedOnce, seedService } from './demo-data.js';
-import { migrateService } from './migrations.js';
+import { seedOnce } from './demo-data.js';
+import { migrateAll } from './migrations.js';
+import { SERVICES } from './settings.js';
 
 let postgres: PostgresServer;
 beforeAll(async () => {
@@ -18,23 +20,25 @@ async function query(url: string, text: string): Promise<QueryResultRow[]> {
     await client.end();
   }
 }
+const urls = () => Object.fromEntries(SERVICES.map((s) => [s, postgres.url(s)])) as Record<Service, string>;
 const products = 'SELECT count(*)::int AS n FROM products';
 
 it('is in no database that is only migrated', async () => {
-  const url = postgres.url('order');
-  await migrateService('order', url);
-  expect(await query(url, products)).toEqual([{ n: 0 }]);
+  await migrateAll(urls());
+  expect(await query(urls().order, products)).toEqual([{ n: 0 }]);
 });
 
 it('is sown once in a database: a product that was deleted does not come back', async () => {
-  const url = postgres.url('order');
-  await migrateService('order', url);
-  expect(await seedService('order', url)).toBe(true);
-  expect(await query(url, products)).toEqual([{ n: 5 }]);
-  await query(url, "DELETE FROM products WHERE sku = 'TEAPOT'");
-  await migrateService('order', url);
-  expect(await seedService('order', url)).toBe(false);
-  expect(await query(url, products)).toEqual([{ n: 4 }]);
+  const told: [string, string][] = [];
+  const onDone = (service: string, done: string[]) => told.push([service, done.join()]);
+  await migrateAll(urls(), { seed: true, onDone });
+  expect(await query(urls().order, products)).toEqual([{ n: 5 }]);
+  expect(told.filter(([, done]) => done === 'demo data').map(([service]) => service)).toEqual(
+    expect.arrayContaining(['order', 'inventory']),
+  );
+  await query(urls().order, "DELETE FROM products WHERE sku = 'TEAPOT'");
+  await migrateAll(urls(), { seed: true });
+  expect(await query(urls().order, products)).toEqual([{ n: 4 }]);
 });
 
 it('is sown once however many ask at the same moment', async () => {
@@ -49,10 +53,4 @@ it('is not taken for sown where it failed', async () => {
   const url = await postgres.createDatabase('failed');
   await expect(seedOnce(url, 'INSERT INTO nowhere VALUES (1)')).rejects.toThrow('nowhere');
   expect(await seedOnce(url, 'CREATE TABLE nowhere (id int)')).toBe(true);
-});
-
-it('is nothing for a service that has none', async () => {
-  const url = postgres.url('payment');
-  await migrateService('payment', url);
-  expect(await seedService('payment', url)).toBe(false);
 });

@@ -19,8 +19,10 @@ const SEED_LOCK = 72_707_370;
 /** Runs `sql` in a database that has no record of an earlier run, and records it in the same transaction. */
 export async function seedOnce(url: string, sql: string): Promise<boolean> {
   const client = new Client({ connectionString: url });
-  await client.connect();
+  // A connection that is lost is reported by the statement that is under way.
+  client.on('error', () => undefined);
   try {
+    await client.connect();
     await client.query('begin');
     await client.query('select pg_advisory_xact_lock($1)', [SEED_LOCK]);
     // In a schema of its own: the service's own is compared with its schema.prisma.

@@ -13,8 +13,7 @@ import {
 import { localAuthorization } from '../keys/emit.js';
 import { KeyRing } from '../keys/ring.js';
 import { requireFree } from './ports.js';
-import { seedService } from './demo-data.js';
-import { migrateService } from './migrations.js';
+import { migrateAll } from './migrations.js';
 import { Child } from './child.js';
 import { type Addresses, localAddresses, ROOT, SERVICES, type Settings } from './settings.js';
 
@@ -94,15 +93,14 @@ export class LocalPlatform {
       for (const result of [nats, postgres]) if (result.status === 'rejected') throw result.reason;
       this.addresses.nats = this.nats.url;
     });
-    await progress('streams, consumers and database migrations', () =>
-      Promise.all([
+    await progress('streams, consumers and database migrations', async () => {
+      // Both to their end before a failure is told: it stops the servers that they work on.
+      const settled = await Promise.allSettled([
         this.provision(),
-        ...SERVICES.map(async (service) => {
-          await migrateService(service, this.addresses.databases[service]);
-          await seedService(service, this.addresses.databases[service]);
-        }),
-      ]),
-    );
+        migrateAll(this.addresses.databases, { seed: true }),
+      ]);
+      for (const result of settled) if (result.status === 'rejected') throw result.reason;
+    });
     await progress('payment provider and mail sink', async () => {
       this.provider = this.#tool('provider', `http://127.0.0.1:${ports.provider}/health`, {
         PORT: `${ports.provider}`,
