@@ -1,5 +1,5 @@
 import { main, UsageError } from './cli/command.js';
-import { PLATFORM_HELP, printed } from './cli/progress.js';
+import { PLATFORM_HELP, printDeath, printed } from './cli/progress.js';
 import { reportOf } from './cli/report.js';
 import { runDemo, type Shown, timeline } from './demo/run.js';
 import { LocalPlatform } from './local/platform.js';
@@ -23,7 +23,11 @@ await main({
       const addresses = addressesFrom();
       return report({ ...addresses, http: { ...addresses.http, order: target.replace(/\/$/, '') } }, json);
     }
-    const platform = await LocalPlatform.start(localSettings(), { ...(fresh && { fresh }), progress: printed });
+    const platform = await LocalPlatform.start(localSettings(), {
+      ...(fresh && { fresh }),
+      progress: printed,
+      onDeath: printDeath,
+    });
     const stop = () => void platform.stop().then(() => process.exit(130));
     process.once('SIGINT', stop).once('SIGTERM', stop);
     let code = 1;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { reportOf } from './cli/report.js';
 import { main } from './cli/command.js';
-import { PLATFORM_HELP, printed } from './cli/progress.js';
+import { PLATFORM_HELP, printDeath, printed } from './cli/progress.js';
 import { runDemo, timeline } from './demo/run.js';
 import { LocalPlatform } from './local/platform.js';
 import { localSettings } from './local/settings.js';
@@ -27,7 +27,7 @@ await main({
     const starting = LocalPlatform.start(settings, {
       ...(fresh && { fresh }),
       progress: printed,
-      onDeath: (name, how) => stopping || console.error(`  ! ${name} died (${how}) and is started again`),
+      onDeath: (name, how) => stopping || printDeath(name, how),
     });
     const platform = await Promise.race([starting, interrupted.then(() => starting)]);
     const { http, provider, mail } = platform.addresses;

@@ -19,6 +19,8 @@ export interface NatsOptions {
   config?: string;
   /** Keeps the temporary directory after disposal, to look into. */
   keep?: boolean;
+  /** Told how the server ended, when it was ready and nobody had asked it to end. */
+  onDeath?: ((how: string) => void) | undefined;
   /** How long the server may take to be ready, in milliseconds. Default 20 000. */
   readyWithinMs?: number;
   /** Told when a nats-server has to be downloaded. */
@@ -125,6 +127,7 @@ class LocalNats implements NatsServer {
       logFile: this.logFile,
       cwd: this.dir,
       orphanSignal: 'SIGTERM',
+      onDeath: this.options.onDeath,
       ...(this.disposable && !this.options.keep && { disposableDir: this.dir }),
     });
     await this.process.ready(() => this.probe(), this.readyWithinMs);

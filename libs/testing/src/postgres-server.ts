@@ -26,6 +26,8 @@ export interface PostgresOptions {
   durable?: boolean;
   /** Further settings of the server, e.g. `{ max_connections: '50' }`. */
   settings?: Readonly<Record<string, string>>;
+  /** Told how the server ended, when it was ready and nobody had asked it to end. */
+  onDeath?: ((how: string) => void) | undefined;
   /** How long the server may take to be ready, in milliseconds. Default 30 000. */
   readyWithinMs?: number;
 }
@@ -138,6 +140,7 @@ class LocalPostgres implements PostgresServer {
         cwd: '/',
         env: environment(),
         orphanSignal: 'SIGINT',
+        onDeath: this.options.onDeath,
         ...(this.binaries.identity && { identity: this.binaries.identity }),
         ...(this.disposable && { disposableDir: this.dir }),
       });

@@ -27,6 +27,8 @@ export interface Launch {
   orphanSignal: 'SIGINT' | 'SIGTERM';
   /** Removed after such a death. */
   disposableDir?: string;
+  /** Told how the server ended, when it was ready and `stop` had not been called. */
+  onDeath?: ((how: string) => void) | undefined;
 }
 
 const STOP_WITHIN_MS = 30_000;
@@ -36,6 +38,7 @@ const TAIL_BYTES = 4_096;
 export class ServerProcess {
   readonly exited: Promise<string>;
   private outcome: string | undefined;
+  private asked = false;
 
   private constructor(
     private readonly launched: Launch,
@@ -87,7 +90,10 @@ export class ServerProcess {
         () => undefined,
         (error: unknown) => error ?? new Error('not ready'),
       );
-      if (failure === undefined && this.running) return;
+      if (failure === undefined && this.running) {
+        void this.exited.then((how) => this.asked || this.launched.onDeath?.(how));
+        return;
+      }
       if (performance.now() > deadline) {
         await this.stop('SIGKILL');
         throw this.failure(`${name} was not ready within ${withinMs} ms and was stopped.`, { cause: failure });
@@ -98,6 +104,7 @@ export class ServerProcess {
 
   /** Sends the signal and resolves when the process is gone; one that does not go within 30 s is killed. */
   async stop(signal: NodeJS.Signals): Promise<void> {
+    this.asked = true;
     if (!this.running) return;
     this.child.kill(signal);
     // A stopped process takes no signal but SIGKILL until it continues.

@@ -20,6 +20,10 @@ export const printed: Progress = async (what, work) => {
   }
 };
 
+/** Prints that a process of the platform died; it is being started again. */
+export const printDeath = (name: string, how: string): void =>
+  console.error(`  ! ${name} died (${how}) and is started again`);
+
 /** What the variables of the local platform mean, for `--help`. */
 export const PLATFORM_HELP = {
   'ORDER_PORT, PAYMENT_PORT, …':

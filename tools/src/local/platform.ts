@@ -15,6 +15,7 @@ import { KeyRing } from '../keys/ring.js';
 import { requireFree } from './ports.js';
 import { migrateAll } from './migrations.js';
 import { Child } from './child.js';
+import { Revival } from './revival.js';
 import { type Addresses, localAddresses, ROOT, SERVICES, type Settings } from './settings.js';
 
 /** Told what is being done, and when it is done. */
@@ -51,12 +52,16 @@ export class LocalPlatform {
   provider!: Child;
   mail!: Child;
   #keys!: KeyRing;
+  readonly #natsRevival: Revival;
+  readonly #postgresRevival: Revival;
 
   private constructor(
     readonly settings: Settings,
     private readonly options: PlatformOptions,
   ) {
     this.addresses = localAddresses(settings.ports);
+    this.#natsRevival = new Revival('nats-server', () => this.nats, options.onDeath);
+    this.#postgresRevival = new Revival('PostgreSQL', () => this.postgres, options.onDeath);
   }
 
   /** Starts everything, in the order it is needed, and resolves when every service is ready. */
@@ -84,8 +89,14 @@ export class LocalPlatform {
           monitorPort: ports.monitor,
           dir: join(dir, 'nats'),
           config: localAuthorization(this.#keys),
+          onDeath: this.#natsRevival.died,
         }),
-        startPostgres({ port: ports.postgres, dir: join(dir, 'postgres'), databases: SERVICES }),
+        startPostgres({
+          port: ports.postgres,
+          dir: join(dir, 'postgres'),
+          databases: SERVICES,
+          onDeath: this.#postgresRevival.died,
+        }),
       ]);
       // Kept before either's failure is told, so that the other is stopped.
       if (nats.status === 'fulfilled') this.nats = nats.value;
@@ -197,6 +208,7 @@ export class LocalPlatform {
       ),
     );
     await progress('servers stop', async () => {
+      await Promise.all([this.#natsRevival.end(), this.#postgresRevival.end()]);
       await Promise.all([this.provider?.stop(), this.mail?.stop()]);
       await Promise.all([this.nats?.stop(), this.postgres?.stop()]);
     });
