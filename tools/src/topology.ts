@@ -22,7 +22,7 @@ await main({
     '--no-audit': 'leave the AUDIT stream out',
     '--replicas N': 'copies of every stream, 1, 3 or 5 (default: 3 in a cluster, else 1)',
     '--store SIZE':
-      'room for all streams on each server, shared out among them, e.g. 7Gi (default: 2Gi, what the local platform has)',
+      'room for all streams on each server, shared out among them, e.g. 7Gi (default: 1Gi, what the local platform has)',
     '--json': 'print one JSON object as the last line',
     ...NATS_HELP,
   },

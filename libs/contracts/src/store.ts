@@ -16,7 +16,7 @@ const PARTS = {
 export type Stored = keyof typeof PARTS;
 
 /** Bytes on each server for everything together, where a deployment does not say otherwise. */
-export const DEFAULT_STORE = 2 * 1024 ** 3;
+export const DEFAULT_STORE = 1024 ** 3;
 
 /** With less, a bucket could not hold one message of the largest size (1 MiB). */
 export const LEAST_STORE = 256 * 1024 ** 2;

@@ -26,7 +26,7 @@ export async function requireRoom(
   const sizes = wanted.filter(({ bytes }) => bytes > 0).map(({ name, bytes }) => `${name} ${sizeOf(bytes)}`);
   const refuse = (reason: string, cause?: unknown) =>
     new ProvisioningError(
-      `Nothing was applied, since the broker has no room for it: the streams need ${sizeOf(needed)} on each server (${sizes.join(', ')}), ${sizeOf(missing)} more than they have there, and ${reason}. Give JetStream more (max_file_store, and a volume that holds it; the limits of the account), or the streams less.`,
+      `Nothing was applied, since the broker has no room for it: the streams need ${sizeOf(needed)} on each server (${sizes.join(', ')}), ${sizeOf(missing)} more than they have there, and ${reason}. Give JetStream more (max_file_store, and a volume that holds it; the limits of the account), or limit the streams to less (max_bytes).`,
       { cause },
     );
 
