@@ -43,6 +43,20 @@ describe('migrate', () => {
     ]);
   });
 
+  it('makes tables where the services look for them, whatever the search path of the database is', async () => {
+    write('1_create', CREATE);
+    await migrate(url, dir);
+    await rows('create schema elsewhere');
+    await rows(
+      `do $$ begin execute format('alter database %I set search_path = elsewhere', current_database()); end $$`,
+    );
+    write('2_more', 'create table more (id int)');
+    expect(await migrate(url, dir)).toEqual(['2_more']);
+    expect(await rows(`select table_schema as made from information_schema.tables where table_name = 'more'`)).toEqual([
+      { made: 'public' },
+    ]);
+  });
+
   it("records what Prisma's own ledger records", async () => {
     write('1_create', CREATE);
     await migrate(url, dir);

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { openSession } from '@pavane/outbox/session';
 import { Client, DatabaseError, escapeIdentifier } from 'pg';
 
 /** A file that was applied before reads differently now, so the database is not what the files say. */
@@ -29,6 +30,8 @@ export class MigrationFailed extends Error {
     this.name = 'MigrationFailed';
   }
 }
+
+const CONNECT_MS = 10_000;
 
 // The advisory lock that Prisma's own engine takes, so that neither runs beside the other.
 const PRISMA_LOCK = 72_707_369;
@@ -110,11 +113,13 @@ async function connectOrCreate(url: string): Promise<Client> {
 }
 
 async function connect(url: string): Promise<Client> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
   // A connection that is lost is reported by the statement that is under way.
   client.on('error', () => undefined);
   try {
     await client.connect();
+    // As the services' own sessions, which look for the tables where these are made.
+    await openSession(client, { withinMs: CONNECT_MS });
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);

@@ -42,8 +42,8 @@ export async function transaction<T>(pool: Pool, work: (tx: Tx, begun: Promise<u
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    // Its prepared statements would go on failing.
-    if (isStale(error)) broken = error as Error;
+    // Its prepared statements would go on failing, or every write would.
+    if (isStale(error) || isReadOnly(error)) broken = error as Error;
     await client.query('ROLLBACK').catch((rollback: Error) => (broken = rollback));
     throw error;
   } finally {
@@ -107,6 +107,9 @@ export const isGivenUp = (error: unknown): boolean => ['57014', '55P03'].include
 
 /** Whether a prepared statement no longer fits, because a migration changed what it reads or a pooler forgot it. */
 const isStale = (error: unknown): boolean => ['0A000', '26000'].includes(codeOf(error));
+
+/** Whether the session takes no writes: it leads to a server that was the primary, or was made read-only. */
+const isReadOnly = (error: unknown): boolean => codeOf(error) === '25006';
 
 /**
  * Whether the same work, done again at once, may succeed: another transaction got in the way, and by then has committed;

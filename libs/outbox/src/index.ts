@@ -12,4 +12,5 @@ export {
   type Store,
 } from './participant.js';
 export { Relay, type Publisher } from './relay.js';
+export { openSession, ReadOnlySession } from './session.js';
 export { inTrace } from './trace.js';

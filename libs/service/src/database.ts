@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { PG_POOL } from '@pavane/outbox';
+import { openSession, PG_POOL } from '@pavane/outbox';
 import { Pool, type QueryConfig } from 'pg';
 import type { ServiceConfig } from './config.js';
 import { ShutdownCoordinator } from './coordinator.js';
@@ -13,8 +13,17 @@ const ANSWER_MS = 2_000;
 /** Time an answer to the readiness probe may take, in milliseconds. */
 const PROBE_MS = 2_000;
 
-/** The pool of a service. A lost idle connection is replaced on demand and never ends the process. */
+/**
+ * The pool of a service. A lost idle connection is replaced on demand and never ends the process. Sessions are the same
+ * whatever the defaults of the database are, and can write; works through a pooler that keeps sessions apart.
+ */
 export function createPool(config: ServiceConfig, name: string, max = config.DATABASE_POOL): Pool {
+  const statementMs = String(config.DATABASE_STATEMENT_TIMEOUT);
+  const settings = {
+    statement_timeout: statementMs,
+    // A transaction forgotten open would hold its row locks for ever.
+    idle_in_transaction_session_timeout: statementMs,
+  };
   const pool = new Pool({
     connectionString: config.DATABASE_URL,
     application_name: name,
@@ -22,11 +31,10 @@ export function createPool(config: ServiceConfig, name: string, max = config.DAT
     // As the outbox needs it: what a transaction asks for is sent without waiting for the answer before.
     pipeline: true,
     connectionTimeoutMillis: CONNECT_MS,
-    statement_timeout: config.DATABASE_STATEMENT_TIMEOUT,
+    // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it, though its types do not say so
+    onConnect: (client) => openSession(client, { settings, withinMs: CONNECT_MS }),
     // Nothing else ends a query on a half-open link before TCP gives up, which takes minutes.
     query_timeout: config.DATABASE_STATEMENT_TIMEOUT + ANSWER_MS,
-    // A transaction forgotten open would hold its row locks for ever.
-    idle_in_transaction_session_timeout: config.DATABASE_STATEMENT_TIMEOUT,
     keepAlive: true,
   });
   const logger = new Logger('Database');
