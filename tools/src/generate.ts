@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { main } from './cli/command.js';
 import { derived, read } from './generate/derived.js';
 import { ROOT } from './local/settings.js';
@@ -17,6 +17,7 @@ await main({
       if (read(path) === content) continue;
       if (check) stale.push(file);
       else {
+        mkdirSync(dirname(path), { recursive: true });
         writeFileSync(path, content);
         console.log(`  wrote ${relative(ROOT, path)}`);
       }

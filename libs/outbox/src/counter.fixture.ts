@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { type PostgresServer, startPostgres } from '@pavane/testing/servers';
 import { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
@@ -107,7 +107,8 @@ export class CounterDatabases implements AsyncDisposable {
   static async start(): Promise<CounterDatabases> {
     const server = await startPostgres({ databases: ['template'] });
     const pool = new Pool({ connectionString: server.url('template') });
-    await pool.query(await readFile(new URL('../sql/messaging.sql', import.meta.url), 'utf8'));
+    const sql = new URL('../sql/', import.meta.url);
+    for (const file of (await readdir(sql)).sort()) await pool.query(await readFile(new URL(file, sql), 'utf8'));
     await pool.query('CREATE TABLE counters (id text PRIMARY KEY, value integer NOT NULL CHECK (value <= 100))');
     await pool.end();
     return new CounterDatabases(server);

@@ -12,5 +12,6 @@ export {
   type Store,
 } from './participant.js';
 export { Relay, type Publisher } from './relay.js';
+export { REVISION, revisionProblem } from './revision.js';
 export { openSession, ReadOnlySession } from './session.js';
 export { inTrace } from './trace.js';

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ceType, events, type EventType, saga } from '@pavane/contracts';
 import { ROOT } from '../local/settings.js';
-import { derived, read } from './derived.js';
+import { asApplied, derived, read } from './derived.js';
 import { diagram } from './diagram.js';
 import { asPublished, schemas } from './schemas.js';
 
@@ -54,5 +54,20 @@ describe('a published schema', () => {
 
   it('is written when the version is new', () => {
     expect(JSON.parse(asPublished('orders.created.v2.json', current(), undefined))).toEqual(current());
+  });
+});
+
+describe('a migration of inbox and outbox', () => {
+  const file = 'apps/order/prisma/migrations/20261121000000_messaging/migration.sql';
+
+  it('is written where it is new', () => {
+    expect(asApplied(file, 'CREATE', undefined)).toBe('CREATE');
+  });
+
+  it('is never rewritten: one that reads differently is refused, and the file is named', () => {
+    expect(asApplied(file, 'CREATE', 'CREATE')).toBe('CREATE');
+    expect(() => asApplied(file, 'CREATE more', 'CREATE')).toThrow(
+      /20261121000000_messaging.* a migration stays as it/,
+    );
   });
 });

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, parse } from 'node:path';
 import { brokerUsers } from '@pavane/contracts';
 import { ROOT, SERVICES } from '../local/settings.js';
 import { valuesTable } from './chart-values.js';
@@ -15,9 +15,11 @@ export function derived(): Map<string, string> {
     const file = `libs/contracts/schemas/${name}.json`;
     files.set(file, asPublished(file, schema, read(join(ROOT, file))));
   }
-  const ddl = readFileSync(join(ROOT, 'libs/outbox/sql/messaging.sql'), 'utf8');
-  for (const service of SERVICES)
-    files.set(`apps/${service}/prisma/migrations/20261121000000_messaging/migration.sql`, ddl);
+  for (const [name, ddl] of messagingRevisions())
+    for (const service of SERVICES) {
+      const file = `apps/${service}/prisma/migrations/${name}/migration.sql`;
+      files.set(file, asApplied(file, ddl, read(join(ROOT, file))));
+    }
   files.set('k8s/files/nats-permissions.json', `${JSON.stringify(brokerUsers(), undefined, 2)}\n`);
   files.set('docs/topology.md', topologyPage());
   files.set('docs/reading.md', readingGuide());
@@ -30,6 +32,20 @@ export function derived(): Map<string, string> {
     valuesTable(readFileSync(join(ROOT, 'k8s/values.yaml'), 'utf8')),
   );
   return files;
+}
+
+/** The DDL of each revision of inbox and outbox, by the name of its migration. */
+function messagingRevisions(): [string, string][] {
+  const dir = join(ROOT, 'libs/outbox/sql');
+  return readdirSync(dir).map((file) => [parse(file).name, readFileSync(join(dir, file), 'utf8')]);
+}
+
+/** The text of a migration. One that is there may have been applied: throws when it would have to change. */
+export function asApplied(file: string, ddl: string, present: string | undefined): string {
+  if (present === undefined || present === ddl) return ddl;
+  throw new Error(
+    `${file} is not what libs/outbox/sql says, and a migration stays as it was applied; put it back, and make the change in a new one`,
+  );
 }
 
 /** A page of which only the part between `<!-- mark -->` and `<!-- /mark -->` is derived. A clone may be without it. */
