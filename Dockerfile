@@ -24,13 +24,14 @@ RUN --mount=type=cache,target=/root/.npm \
 RUN find node_modules -type f \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' \
       -o -path '*/@prisma/client/runtime/*' \( -name '*mysql*' -o -name '*sqlite*' -o -name '*sqlserver*' -o -name '*cockroachdb*' \) \) -delete
 
-# Of the workspace's own parts those that the packages link to; the tools bring every migration along.
+# Of the workspace's own parts those that the packages link to; a service knows by its migrations what its database must
+# have, and the tools bring all of them along.
 FROM packages AS app
 ARG APP
 RUN --mount=type=bind,from=build,source=/platform,target=/built \
     parts=$(cd node_modules/@pavane && readlink * | sed 's|^../../||') && mkdir /app && cd /built && \
     for part in $parts; do cp -r --parents "$part/package.json" "$part/dist" /app; done && \
-    if [ "$APP" = tools ]; then cp -r --parents apps/*/prisma /app; fi && \
+    if [ "$APP" = tools ]; then cp -r --parents apps/*/prisma /app; else cp -r --parents "apps/$APP/prisma/migrations" /app; fi && \
     find /app -type f \( -name '*.d.ts' -o -name '*.map' -o -name .tsbuildinfo \) -delete
 
 FROM node:24-bookworm-slim

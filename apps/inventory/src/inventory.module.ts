@@ -9,7 +9,12 @@ import { decide, emptyWarehouse, evolve } from './inventory.js';
 
 @Module({
   imports: [
-    ServiceModule.forRoot({ name: 'inventory', config: ServiceConfig, flags }),
+    ServiceModule.forRoot({
+      name: 'inventory',
+      config: ServiceConfig,
+      flags,
+      migrations: new URL('../prisma/migrations/', import.meta.url),
+    }),
     OutboxModule.forParticipant({
       store: InventoryStore,
       rules: { aggregateOf: () => WAREHOUSE, initial: emptyWarehouse, decide, evolve },

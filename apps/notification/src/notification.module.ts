@@ -10,7 +10,12 @@ import { decide, evolve, newNotification } from './notification.js';
 
 @Module({
   imports: [
-    ServiceModule.forRoot({ name: 'notification', config: NotificationConfig, flags }),
+    ServiceModule.forRoot({
+      name: 'notification',
+      config: NotificationConfig,
+      flags,
+      migrations: new URL('../prisma/migrations/', import.meta.url),
+    }),
     OutboxModule.forParticipant({
       store: NotificationStore,
       rules: { aggregateOf: ({ orderId }) => orderId, initial: newNotification, decide, evolve },

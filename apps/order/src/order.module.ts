@@ -14,7 +14,13 @@ import { OrderViews } from './order.views.js';
 @Module({
   imports: [
     // Orders are accepted into the outbox while the broker is away.
-    ServiceModule.forRoot({ name: 'order', config: OrderConfig, flags, readiness: { broker: false } }),
+    ServiceModule.forRoot({
+      name: 'order',
+      config: OrderConfig,
+      flags,
+      migrations: new URL('../prisma/migrations/', import.meta.url),
+      readiness: { broker: false },
+    }),
     OutboxModule.forParticipant({
       store: OrderStore,
       rules: { aggregateOf: ({ orderId }) => orderId, initial: newOrder, decide, evolve },

@@ -12,7 +12,12 @@ import { decide, evolve, newPayment } from './payment.js';
 
 @Module({
   imports: [
-    ServiceModule.forRoot({ name: 'payment', config: PaymentConfig, flags }),
+    ServiceModule.forRoot({
+      name: 'payment',
+      config: PaymentConfig,
+      flags,
+      migrations: new URL('../prisma/migrations/', import.meta.url),
+    }),
     OutboxModule.forParticipant({
       store: PaymentStore,
       rules: { aggregateOf: ({ orderId }) => orderId, initial: newPayment, decide, evolve },

@@ -13,5 +13,5 @@ export {
 } from './participant.js';
 export { Relay, type Publisher } from './relay.js';
 export { REVISION, revisionProblem } from './revision.js';
-export { openSession, ReadOnlySession } from './session.js';
+export { openSession, ReadOnlySession, sessionProblem } from './session.js';
 export { inTrace } from './trace.js';

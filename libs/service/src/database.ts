@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { openSession, PG_POOL } from '@pavane/outbox';
-import { Pool, type QueryConfig } from 'pg';
+import { Pool } from 'pg';
 import type { ServiceConfig } from './config.js';
 import { ShutdownCoordinator } from './coordinator.js';
 
@@ -9,9 +9,6 @@ const CONNECT_MS = 3_000;
 
 /** What the database gets to report its own timeout before the link to it counts as dead, in milliseconds. */
 const ANSWER_MS = 2_000;
-
-/** Time an answer to the readiness probe may take, in milliseconds. */
-const PROBE_MS = 2_000;
 
 /**
  * The pool of a service. A lost idle connection is replaced on demand and never ends the process. Sessions are the same
@@ -40,33 +37,6 @@ export function createPool(config: ServiceConfig, name: string, max = config.DAT
   const logger = new Logger('Database');
   pool.on('error', (error) => logger.warn('an idle connection was lost', { problem: error.message }));
   return pool;
-}
-
-/** Tells whether the database answers, on a connection of its own: a pool that is merely busy is not an outage. */
-@Injectable()
-export class DatabaseProbe implements OnApplicationShutdown {
-  private readonly pool: Pool;
-
-  constructor(config: ServiceConfig, name: string) {
-    this.pool = createPool(config, `${name}-probe`, 1);
-  }
-
-  /** @returns what is wrong, or undefined */
-  async problem(): Promise<string | undefined> {
-    try {
-      // `query_timeout` is read by pg though its types do not name it here; it also ends a wait on a half-open link.
-      await this.pool.query({ text: 'SELECT 1', query_timeout: PROBE_MS } as QueryConfig);
-      return undefined;
-    } catch (error) {
-      // Of several addresses tried in vain only the code is common.
-      const { message, code, name } = error as NodeJS.ErrnoException;
-      return message || code || name;
-    }
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    await this.pool.end();
-  }
 }
 
 /** Ends the pool when an app is closed by itself, as tests do; the coordinator does so later, after the broker. */

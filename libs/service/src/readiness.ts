@@ -1,6 +1,6 @@
 import type { JetStreamHealth } from '@pavane/jetstream';
 import type { ShutdownCoordinator } from './coordinator.js';
-import type { DatabaseProbe } from './database.js';
+import type { DatabaseProbe } from './database-probe.js';
 
 export interface ReadinessReport {
   status: 'ready' | 'unready';

@@ -164,6 +164,17 @@ describe('a start', () => {
   });
 });
 
+describe('a database that is not up to date', () => {
+  it('makes a service unready until it is, and the service says which command to run', async () => {
+    const MIGRATIONS = new URL('../../../apps/order/prisma/migrations/', import.meta.url).href;
+    await using app = await FixtureApp.start({ ...env, MIGRATIONS });
+    const { reasons } = (await (await app.answers('/health/ready', 503)).json()) as { reasons: string[] };
+    expect(reasons).toContainEqual(
+      expect.stringMatching(/^database: it lacks \d migrations, .* run "npm run migrate"$/),
+    );
+  });
+});
+
 describe('an outage', () => {
   it('of the broker leaves only those services ready that can accept work without it', async () => {
     await using needing = await FixtureApp.start(env);

@@ -6,7 +6,7 @@ import { ModuleRef, NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Flags } from '@pavane/flags';
 import { JetStreamConnection, JetStreamServer } from '@pavane/jetstream';
-import { PG_POOL, Relay } from '@pavane/outbox';
+import { PG_POOL } from '@pavane/outbox';
 import { JsonLogger, shutdownTelemetry } from '@pavane/telemetry';
 import type { Pool } from 'pg';
 import type { ServiceConfig } from './config.js';
@@ -15,6 +15,7 @@ import { HttpDrain } from './http-drain.js';
 import { configureHttp } from './http.js';
 import { Intake } from './intake.js';
 import { ConfigError, loadConfig } from './load-config.js';
+import { relayOf } from './relay-of.js';
 import { serviceOptionsOf } from './service.module.js';
 
 /** `sysexits.h`: something in the configuration is wrong, and starting again will not help. */
@@ -76,22 +77,12 @@ function planShutdown(app: NestExpressApplication, config: ServiceConfig, http: 
       () => Promise.all([answered, events.close()]),
       () => ({ requests: http.inFlight }),
     )
-    .step('publish what was committed', () => relayOf(app)?.drain())
+    .step('publish what was committed', () => relayOf(app.get(ModuleRef))?.drain())
     .step('stop following flags', () => app.get(Flags).close())
     .step('run the shutdown hooks of the app', () => app.close())
     .step('flush telemetry', shutdownTelemetry)
     .step('drain the broker connection', () => app.get(JetStreamConnection).drain())
     .step('close the database', () => app.get<Pool>(PG_POOL).end());
-}
-
-/** A service that only listens has no outbox. */
-function relayOf(app: NestExpressApplication): Relay | undefined {
-  try {
-    // Not app.get, which would log the absence as an error.
-    return app.get(ModuleRef).get(Relay, { strict: false });
-  } catch {
-    return undefined;
-  }
 }
 
 function listen(server: Server, name: string, config: ServiceConfig): Promise<number> {

@@ -1,15 +1,20 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import { type FlagDefinitions, FlagsModule } from '@pavane/flags';
 import { JetStreamConnection, JetStreamHealth, JetStreamModule } from '@pavane/jetstream';
 import { access } from '@pavane/jetstream/access';
-import { isAway, isImpossible, PG_POOL } from '@pavane/outbox';
+import { isAway, isImpossible, PG_POOL, revisionProblem } from '@pavane/outbox';
+import type { Pool } from 'pg';
 import { ServiceConfig } from './config.js';
 import { ShutdownCoordinator } from './coordinator.js';
-import { createPool, DatabaseProbe, PoolOwner } from './database.js';
+import { createPool, PoolOwner } from './database.js';
+import { type DatabaseCheck, DatabaseProbe } from './database-probe.js';
 import { Intake } from './intake.js';
 import { loadConfig } from './load-config.js';
+import { migrationProblem, migrationsIn } from './migrations.js';
 import { OperationsController } from './operations.controller.js';
 import { Readiness } from './readiness.js';
+import { relayOf } from './relay-of.js';
 
 export interface ServiceOptions {
   /** Short name: `order`. In logs, connections, metrics and the durables' prefix. */
@@ -20,6 +25,8 @@ export interface ServiceOptions {
   flags?: FlagDefinitions;
   /** `broker: false` when the service can accept work while the broker is away. Default true. */
   readiness?: { broker: boolean };
+  /** The folder of the migrations its database needs; unready until all of them are applied. */
+  migrations?: URL;
 }
 
 /** Metadata key under which `runService` finds the options again before it creates the app. */
@@ -57,8 +64,9 @@ export class ServiceModule {
         { provide: PG_POOL, inject: [Config], useFactory: (config: ServiceConfig) => createPool(config, name) },
         {
           provide: DatabaseProbe,
-          inject: [Config],
-          useFactory: (config: ServiceConfig) => new DatabaseProbe(config, name),
+          inject: [Config, PG_POOL, ModuleRef],
+          useFactory: (config: ServiceConfig, pool: Pool, module: ModuleRef) =>
+            new DatabaseProbe(createPool(config, `${name}-probe`, 1), pool, schemaChecks(options, module)),
         },
         PoolOwner,
         Intake,
@@ -77,6 +85,16 @@ export class ServiceModule {
       exports: [Config, ServiceConfig, PG_POOL, Intake, ShutdownCoordinator, Readiness],
     } as DynamicModule;
   }
+}
+
+/** What the schema of a service's database must have. */
+function schemaChecks({ migrations }: ServiceOptions, module: ModuleRef): DatabaseCheck[] {
+  const names = migrations ? migrationsIn(migrations) : [];
+  return [
+    (db) => migrationProblem(db, names),
+    // Which modules the app has is known by the time that somebody asks.
+    async (db) => (relayOf(module) ? revisionProblem(db) : undefined),
+  ];
 }
 
 /** The options an app module gave to `ServiceModule.forRoot`. @throws TypeError when it did not import it */

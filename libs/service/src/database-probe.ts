@@ -1,0 +1,77 @@
+import type { OnApplicationShutdown } from '@nestjs/common';
+import { ReadOnlySession, sessionProblem, type Tx } from '@pavane/outbox';
+import type { Pool, PoolClient } from 'pg';
+
+/** Time an answer to the readiness probe may take, in milliseconds. */
+const PROBE_MS = 2_000;
+
+/** What else a database must have, and the sentence that says what it has not. */
+export type DatabaseCheck = (db: Tx) => Promise<string | undefined>;
+
+/**
+ * Tells whether the database can be worked with: it takes writes, keeps sessions apart, and passes the checks. Asks on a
+ * connection of its own, since a pool that is merely busy is not an outage, and on one of the pool when that has one to
+ * spare: it may lead elsewhere.
+ */
+export class DatabaseProbe implements OnApplicationShutdown {
+  constructor(
+    private readonly own: Pool,
+    private readonly pool: Pool,
+    private readonly checks: readonly DatabaseCheck[],
+  ) {}
+
+  /** @returns what is wrong, or undefined */
+  async problem(): Promise<string | undefined> {
+    try {
+      const problem = await withClient(this.own, async (client) => {
+        const wrong = await sessionProblem(client, PROBE_MS);
+        if (wrong !== undefined) return wrong;
+        for (const check of this.checks) {
+          const lacking = await check(client);
+          if (lacking !== undefined) return lacking;
+        }
+        return undefined;
+      });
+      return problem ?? (await this.problemOfPool());
+    } catch (error) {
+      if (error instanceof ReadOnlySession) await this.dropIdle();
+      // Of several addresses tried in vain only the code is common.
+      const { message, code, name } = error as NodeJS.ErrnoException;
+      return message || code || name;
+    }
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.own.end();
+  }
+
+  private async problemOfPool(): Promise<string | undefined> {
+    const { idleCount, totalCount, options } = this.pool;
+    if (idleCount === 0 && totalCount >= options.max) return undefined;
+    return withClient(this.pool, (client) => sessionProblem(client, PROBE_MS));
+  }
+
+  /** Makes the pool connect anew: what it holds may lead to a server that was the primary once. */
+  private async dropIdle(): Promise<void> {
+    const { idleCount } = this.pool;
+    const dropping = Array.from({ length: idleCount }, async () => (await this.pool.connect()).release(true));
+    await Promise.allSettled(dropping);
+  }
+}
+
+/** Runs `work` on a connection of the pool, which does not get it back when the work fails. */
+async function withClient<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  // A pool listens to idle connections only: one that is lost meanwhile would end the process. The work fails by it.
+  const lost = (): void => undefined;
+  client.on('error', lost);
+  let failed = true;
+  try {
+    const result = await work(client);
+    failed = false;
+    return result;
+  } finally {
+    client.off('error', lost);
+    client.release(failed);
+  }
+}
