@@ -21,7 +21,7 @@ import { Client } from 'pg';
 import { Broker } from './broker.js';
 import { type Answer, HttpClient, type Order, type OrderBody } from './http.js';
 
-export interface PlatformOptions extends Partial<Pick<Settings, 'orderDeadline' | 'slowChargeMs' | 'env'>> {
+export interface PlatformOptions extends Partial<Pick<Settings, 'orderDeadline' | 'slowChargeMs' | 'env' | 'ports'>> {
   /** Whether a service that died unasked may do so; otherwise the suite fails when it stops. */
   deathsExpected?: boolean;
   /** Runs these instead of a service's own entry module, from the next instance on that is added. */
@@ -56,7 +56,7 @@ export class Platform implements AsyncDisposable {
     const deaths: string[] = [];
     const settings: Settings = {
       dir,
-      ports: await freePorts(),
+      ports: options.ports ?? (await freePorts()),
       orderDeadline: options.orderDeadline ?? '60s',
       slowChargeMs: options.slowChargeMs ?? 1500,
       env: options.env ?? {},

@@ -23,16 +23,10 @@ export class DatabaseProbe implements OnApplicationShutdown {
   /** @returns what is wrong, or undefined */
   async problem(): Promise<string | undefined> {
     try {
-      const problem = await withClient(this.own, async (client) => {
-        const wrong = await sessionProblem(client, PROBE_MS);
-        if (wrong !== undefined) return wrong;
-        for (const check of this.checks) {
-          const lacking = await check(client);
-          if (lacking !== undefined) return lacking;
-        }
-        return undefined;
-      });
-      return problem ?? (await this.problemOfPool());
+      return await withClient(
+        this.own,
+        async (own) => (await this.problemOfSessions(own)) ?? this.problemOfSchema(own),
+      );
     } catch (error) {
       if (error instanceof ReadOnlySession) await this.dropIdle();
       // Of several addresses tried in vain only the code is common.
@@ -45,10 +39,22 @@ export class DatabaseProbe implements OnApplicationShutdown {
     await this.own.end();
   }
 
-  private async problemOfPool(): Promise<string | undefined> {
+  /** Both are open before one is asked: without sessions of their own they are one session now. */
+  private async problemOfSessions(own: PoolClient): Promise<string | undefined> {
     const { idleCount, totalCount, options } = this.pool;
-    if (idleCount === 0 && totalCount >= options.max) return undefined;
-    return withClient(this.pool, (client) => sessionProblem(client, PROBE_MS));
+    if (idleCount === 0 && totalCount >= options.max) return sessionProblem(own, PROBE_MS);
+    return withClient(
+      this.pool,
+      async (spare) => (await sessionProblem(own, PROBE_MS)) ?? sessionProblem(spare, PROBE_MS),
+    );
+  }
+
+  private async problemOfSchema(db: Tx): Promise<string | undefined> {
+    for (const check of this.checks) {
+      const problem = await check(db);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
   }
 
   /** Makes the pool connect anew: what it holds may lead to a server that was the primary once. */

@@ -10,4 +10,5 @@ export {
 } from './nats-binary.js';
 export { startNats, type NatsOptions, type NatsServer } from './nats-server.js';
 export { startPostgres, type PostgresOptions, type PostgresServer } from './postgres-server.js';
+export { hasPgBouncer, startPgBouncer, type PgBouncer, type PgBouncerOptions } from './pgbouncer.js';
 export { applyMigrations } from './migrations.js';
