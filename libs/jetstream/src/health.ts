@@ -25,6 +25,11 @@ export class JetStreamHealth {
     return this.server.everBound;
   }
 
+  /** What time it is to the broker, in milliseconds since 1970; undefined when it cannot be asked. */
+  brokerTime(): Promise<number | undefined> {
+    return this.server.brokerTime();
+  }
+
   check(): HealthReport {
     const up = this.connection.isConnected;
     const { problems } = this.server;

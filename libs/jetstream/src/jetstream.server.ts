@@ -278,6 +278,13 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
     }));
   }
 
+  /** What time it is to the broker, in milliseconds since 1970; undefined when it cannot be asked or nothing is heard. */
+  async brokerTime(): Promise<number | undefined> {
+    const [intake] = this.intakes.values();
+    const info = intake && (await this.streamInfo(intake.of.stream).catch(() => undefined));
+    return info?.ts === undefined ? undefined : Date.parse(info.ts);
+  }
+
   private async inspect() {
     const intakes = [...this.intakes.values()];
     const { waitingRoom } = this.settings;

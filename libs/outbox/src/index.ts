@@ -1,7 +1,7 @@
 export { isAway, isImpossible, PG_POOL, transaction, type Tx } from './database.js';
 export { INBOX_DAYS, type Delivery } from './inbox.js';
 export { backlog, replay, type Outbound, type OutboxRow } from './outbox.js';
-export { OutboxModule, type OutboxModuleOptions } from './outbox.module.js';
+export { CLOCK, OutboxModule, type OutboxModuleOptions } from './outbox.module.js';
 export {
   Participant,
   type Change,

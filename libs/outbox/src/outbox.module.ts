@@ -27,6 +27,9 @@ export interface OutboxModuleOptions<State, M extends Message, F> {
   outbound(orderId: string, fact: F): Outbound | undefined;
 }
 
+/** Injection token of the time that rules decide by, a function that gives a `Date`. Default: the process's own clock. */
+export const CLOCK = Symbol('CLOCK');
+
 /** Keeps the daily partitions of inbox and outbox ahead of time; a database that is away is asked again later. */
 @Injectable()
 class Partitions implements OnApplicationBootstrap, OnModuleDestroy {
@@ -86,9 +89,9 @@ export class OutboxModule {
         },
         {
           provide: Participant,
-          inject: [PG_POOL, options.store, Relay],
-          useFactory: (pool: Pool, store: Store<State, M, F>, outlet: Relay) =>
-            new Participant({ ...options, pool, store, outlet, now: () => new Date(), newId: uuidv7 }),
+          inject: [PG_POOL, options.store, Relay, { token: CLOCK, optional: true }],
+          useFactory: (pool: Pool, store: Store<State, M, F>, outlet: Relay, now = () => new Date()) =>
+            new Participant({ ...options, pool, store, outlet, now, newId: uuidv7 }),
         },
       ],
       exports: [Participant, Relay, options.store],

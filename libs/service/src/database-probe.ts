@@ -1,6 +1,7 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
 import { ReadOnlySession, sessionProblem, type Tx } from '@pavane/outbox';
-import type { Pool, PoolClient } from 'pg';
+import type { Pool, PoolClient, QueryConfig } from 'pg';
+import { compare, type Comparison } from './clocks.js';
 
 /** Time an answer to the readiness probe may take, in milliseconds. */
 const PROBE_MS = 2_000;
@@ -33,6 +34,17 @@ export class DatabaseProbe implements OnApplicationShutdown {
       const { message, code, name } = error as NodeJS.ErrnoException;
       return message || code || name;
     }
+  }
+
+  /** Compares the database's clock; rejects when the database cannot be asked. */
+  clock(): Promise<Comparison | undefined> {
+    return withClient(this.own, (own) =>
+      compare(async () => {
+        const text = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now';
+        const { rows } = await own.query<{ now: number }>({ text, query_timeout: PROBE_MS } as QueryConfig);
+        return rows[0]!.now;
+      }),
+    );
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -32,6 +32,11 @@ describe('a service', () => {
     expect(await check({ draining: true })).toMatchObject({ status: 'unready' });
   });
 
+  it('is unready while its clock is far from another, and says how far', async () => {
+    const sentence = 'it is 300.0 s ahead of that of the broker, and 5 s are allowed; set both by NTP';
+    expect(await check({ clocks: [sentence] })).toEqual({ status: 'unready', reasons: [`clock: ${sentence}`] });
+  });
+
   it('asks the database once for many probes at a time', async () => {
     let asked = 0;
     const readiness = make({ problem: async () => void asked++ });
@@ -46,6 +51,7 @@ interface Case {
   everBound?: boolean;
   needsBroker?: boolean;
   draining?: boolean;
+  clocks?: string[];
   problem?: () => Promise<undefined>;
 }
 
@@ -55,11 +61,13 @@ function make({
   everBound = true,
   needsBroker = true,
   draining = false,
+  clocks = [],
   problem,
 }: Case): Readiness {
   return new Readiness(
     { problem: problem ?? (async () => database) },
     { check: () => ({ ...broker, problems: [...broker.problems], findings: [] }), everBound },
+    { problems: clocks },
     { isDraining: draining },
     needsBroker,
   );

@@ -1,4 +1,5 @@
 import type { JetStreamHealth } from '@pavane/jetstream';
+import type { Clocks } from './clocks.js';
 import type { ShutdownCoordinator } from './coordinator.js';
 import type { DatabaseProbe } from './database-probe.js';
 
@@ -13,7 +14,8 @@ const FRESH_MS = 500;
 
 /**
  * Whether a service should get work. It always needs its database. It needs the broker too, unless it can accept work
- * without one (`broker: false`): then only until everything it hears has been bound once.
+ * without one (`broker: false`): then only until everything it hears has been bound once. And it needs a clock that agrees
+ * with theirs.
  */
 export class Readiness {
   private asked: { at: number; problem: Promise<string | undefined> } | undefined;
@@ -21,6 +23,7 @@ export class Readiness {
   constructor(
     private readonly database: Pick<DatabaseProbe, 'problem'>,
     private readonly broker: Pick<JetStreamHealth, 'check' | 'everBound'>,
+    private readonly clocks: Pick<Clocks, 'problems'>,
     private readonly coordinator: Pick<ShutdownCoordinator, 'isDraining'>,
     private readonly needsBroker: boolean,
   ) {}
@@ -30,7 +33,7 @@ export class Readiness {
     if (this.coordinator.isDraining) reasons.push('stopping: no new work is taken');
     const problem = await this.databaseProblem();
     if (problem !== undefined) reasons.push(`database: ${problem}`);
-    reasons.push(...this.brokerProblems());
+    reasons.push(...this.brokerProblems(), ...this.clocks.problems.map((clock) => `clock: ${clock}`));
     return { status: reasons.length === 0 ? 'ready' : 'unready', reasons };
   }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { toHeaders } from '@pavane/jetstream';
+import { clockThatJumps } from '@pavane/testing';
 import { freePort, type NatsServer, type PostgresServer, startNats, startPostgres } from '@pavane/testing/servers';
 import { Client } from 'pg';
 import { FixtureApp } from './fixtures/fixture-app.js';
@@ -172,6 +173,22 @@ describe('a database that is not up to date', () => {
     expect(reasons).toContainEqual(
       expect.stringMatching(/^database: it lacks \d migrations, .* run "npm run migrate"$/),
     );
+  });
+});
+
+describe('a clock that jumps', () => {
+  it('makes a service unready until it is right again, and is measured against database and broker', async () => {
+    await using app = await FixtureApp.start({ ...env, NODE_OPTIONS: clockThatJumps(300_000) });
+    await app.answers('/health/ready', 200);
+    app.kill('SIGUSR2');
+    const { reasons } = (await (await app.answers('/health/ready', 503)).json()) as { reasons: string[] };
+    const said = /^clock: it is (299|300)\.\d s ahead of that of the (database|broker), and 5 s are allowed/;
+    expect(reasons).toEqual([expect.stringMatching(said), expect.stringMatching(said)]);
+    const metrics = await (await app.get('/metrics')).text();
+    for (const peer of ['database', 'broker'])
+      expect(metrics).toMatch(new RegExp(`^clock_skew_seconds\\{[^}]*peer="${peer}"[^}]*\\} (299|300)\\.`, 'm'));
+    app.kill('SIGUSR2');
+    await app.answers('/health/ready', 200);
   });
 });
 

@@ -3,8 +3,9 @@ import { ModuleRef } from '@nestjs/core';
 import { type FlagDefinitions, FlagsModule } from '@pavane/flags';
 import { JetStreamConnection, JetStreamHealth, JetStreamModule } from '@pavane/jetstream';
 import { access } from '@pavane/jetstream/access';
-import { isAway, isImpossible, PG_POOL, revisionProblem } from '@pavane/outbox';
+import { CLOCK, isAway, isImpossible, PG_POOL, revisionProblem } from '@pavane/outbox';
 import type { Pool } from 'pg';
+import { Clocks, compare } from './clocks.js';
 import { ServiceConfig } from './config.js';
 import { ShutdownCoordinator } from './coordinator.js';
 import { createPool, PoolOwner } from './database.js';
@@ -76,13 +77,20 @@ export class ServiceModule {
           useFactory: (config: ServiceConfig) => new ShutdownCoordinator({ deadlineMs: config.SHUTDOWN_DEADLINE }),
         },
         {
+          provide: Clocks,
+          inject: [DatabaseProbe, JetStreamHealth],
+          useFactory: (database: DatabaseProbe, broker: JetStreamHealth) =>
+            new Clocks({ database: () => database.clock(), broker: () => compare(() => broker.brokerTime()) }),
+        },
+        { provide: CLOCK, inject: [Clocks], useFactory: (clocks: Clocks) => () => clocks.now() },
+        {
           provide: Readiness,
-          inject: [DatabaseProbe, JetStreamHealth, ShutdownCoordinator],
-          useFactory: (database: DatabaseProbe, broker: JetStreamHealth, coordinator: ShutdownCoordinator) =>
-            new Readiness(database, broker, coordinator, readiness.broker),
+          inject: [DatabaseProbe, JetStreamHealth, Clocks, ShutdownCoordinator],
+          useFactory: (...needs: [DatabaseProbe, JetStreamHealth, Clocks, ShutdownCoordinator]) =>
+            new Readiness(...needs, readiness.broker),
         },
       ],
-      exports: [Config, ServiceConfig, PG_POOL, Intake, ShutdownCoordinator, Readiness],
+      exports: [Config, ServiceConfig, PG_POOL, CLOCK, Intake, ShutdownCoordinator, Readiness],
     } as DynamicModule;
   }
 }
