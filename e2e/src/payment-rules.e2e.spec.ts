@@ -72,8 +72,16 @@ describe('an unknown outcome is never a failure', () => {
       { what: 'a try of the reconciler' },
     );
     expect(await platform.http.read(id)).toMatchObject({ status: 'pending' });
+    const { payment: url } = platform.local.addresses.http;
+    await eventually(
+      async () => expect(await platform.metric(url, 'payment_oldest_open_intent_seconds')).toBeGreaterThan(1),
+      { what: 'an old intent' },
+    );
+    const answers = await (await fetch(`${url}/metrics`)).text();
+    expect(answers).toMatch(/^payment_provider_answers_total\{(?=[^}]*operation="charge")(?=[^}]*kind="timeout")/m);
     await platform.providerFaults({});
     expect(await platform.ended(id)).toMatchObject({ status: 'confirmed' });
+    await eventually(async () => expect(await platform.metric(url, 'payment_oldest_open_intent_seconds')).toBe(0));
     expect(await said(id)).toEqual(['payments.completed.v1']);
     expect(await platform.charge(id)).toMatchObject({ captures: 1 });
   });

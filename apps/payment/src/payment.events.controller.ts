@@ -24,13 +24,14 @@ export class PaymentEventsController {
     const orderId = event.subject;
     const delivery = { id: event.id, durable };
     const payment = await this.payments.handle({ type: 'intend', orderId, data });
-    if (payment.status !== 'intended')
+    const { charge } = payment;
+    if (payment.status !== 'intended' || !charge)
       return void (await this.payments.handle({ type: 'orders.created', orderId, data }, delivery));
-
-    const settlement = await this.provider.settle(orderId, payment, new Date());
-    if (settlement === 'unknown') return this.store.retrySoon(orderId);
-    const { status: settled } = await this.payments.handle({ type: 'settle', orderId, data: settlement }, delivery);
-    if (settled === 'refund_pending') this.reconciler.poke();
+    const answer = await this.provider.settle({ ...payment, orderId, charge }, new Date());
+    if (answer.type === 'unknown') return this.store.keepOpen(orderId, { retryAfterMs: 250, ...answer });
+    const settle = { type: 'settle', orderId, data: answer } as const;
+    const { status } = await this.payments.handle(settle, answer.type === 'waiting' ? undefined : delivery);
+    if (status === 'refund_pending') this.reconciler.poke();
   }
 
   @JetStreamEvent(hears('payment', 'orders.cancelled'))

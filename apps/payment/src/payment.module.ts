@@ -1,14 +1,16 @@
 import { Module } from '@nestjs/common';
-import { flags, outboundOf } from '@pavane/contracts';
+import { flags, type FlagTable, outboundOf } from '@pavane/contracts';
+import { Flags } from '@pavane/flags';
 import { OutboxModule } from '@pavane/outbox';
 import { ServiceModule } from '@pavane/service';
 import { PaymentConfig } from './payment.config.js';
 import { PaymentEventsController } from './payment.events.controller.js';
-import { HttpPaymentProvider } from './payment.provider.http.js';
 import { PaymentProvider } from './payment.provider.js';
 import { PaymentReconciler } from './payment.reconciler.js';
 import { PaymentStore } from './payment.store.js';
 import { decide, evolve, newPayment } from './payment.js';
+import { FaultyPaymentProvider } from './providers/faults.js';
+import { providers } from './providers/index.js';
 
 @Module({
   imports: [
@@ -25,6 +27,14 @@ import { decide, evolve, newPayment } from './payment.js';
     }),
   ],
   controllers: [PaymentEventsController],
-  providers: [{ provide: PaymentProvider, useClass: HttpPaymentProvider }, PaymentReconciler],
+  providers: [
+    {
+      provide: PaymentProvider,
+      inject: [PaymentConfig, Flags],
+      useFactory: (config: PaymentConfig, faults: Flags<FlagTable>) =>
+        new FaultyPaymentProvider(providers[config.PROVIDER_API](config), faults),
+    },
+    PaymentReconciler,
+  ],
 })
 export class PaymentModule {}

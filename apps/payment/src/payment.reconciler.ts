@@ -1,9 +1,10 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { metrics } from '@opentelemetry/api';
+import { RetryLater } from '@pavane/jetstream';
 import { inTrace, isAway, Participant } from '@pavane/outbox';
 import { Intake, Loop } from '@pavane/service';
 import type { Payment, PaymentFact, PaymentMessage } from './payment.js';
-import { PaymentProvider } from './payment.provider.js';
+import { type Payable, PaymentProvider } from './payment.provider.js';
 import { type OpenPayment, PaymentStore } from './payment.store.js';
 
 const LOOK_EVERY_MS = 500;
@@ -20,7 +21,7 @@ export class PaymentReconciler implements OnApplicationBootstrap {
     everyMs: LOOK_EVERY_MS,
     onError: (error) => isAway(error) || this.#log.error(`reconciling failed: ${String(error)}`),
   });
-  #oldestOwedSeconds = 0;
+  #ages = { openIntent: 0, refundPending: 0 };
 
   constructor(
     private readonly store: PaymentStore,
@@ -28,12 +29,18 @@ export class PaymentReconciler implements OnApplicationBootstrap {
     private readonly provider: PaymentProvider,
     private readonly intake: Intake,
   ) {
-    metrics
-      .getMeter('@pavane/payment')
+    const meter = metrics.getMeter('@pavane/payment');
+    meter
+      .createObservableGauge('payment_oldest_open_intent_seconds', {
+        description:
+          'How long the oldest intent has had no outcome; one that waits for its customer counts from its deadline',
+      })
+      .addCallback((result) => result.observe(this.#ages.openIntent));
+    meter
       .createObservableGauge('payment_oldest_refund_pending_seconds', {
         description: 'How long the oldest refund has been owed',
       })
-      .addCallback((result) => result.observe(this.#oldestOwedSeconds));
+      .addCallback((result) => result.observe(this.#ages.refundPending));
   }
 
   onApplicationBootstrap(): void {
@@ -52,25 +59,31 @@ export class PaymentReconciler implements OnApplicationBootstrap {
     await Promise.all(
       open.map((payment) =>
         inTrace(payment.traceparent, () => this.#resolve(payment)).catch((error: unknown) =>
-          this.#log.warn(`will be tried again: ${String(error)}`, { orderId: payment.orderId }),
+          this.#failed(payment, error),
         ),
       ),
     );
-    this.#oldestOwedSeconds = await this.store.oldestOwedSeconds();
+    this.#ages = await this.store.oldestSeconds();
     if (open.length === AT_ONCE) this.#loop.poke();
   }
 
-  async #resolve({ orderId, status, cancelRequested, charge }: OpenPayment): Promise<void> {
-    if (status === 'refund_pending') return this.#refund(orderId, charge.amount.amount);
-    const settlement = await this.provider.settle(orderId, { cancelRequested, charge }, new Date());
-    if (settlement === 'unknown') return;
-    const after = await this.payments.handle({ type: 'settle', orderId, data: settlement });
-    if (after.status === 'refund_pending') await this.#refund(orderId, charge.amount.amount);
+  async #resolve(payment: OpenPayment): Promise<void> {
+    const { orderId } = payment;
+    if (payment.status === 'refund_pending') return this.#refund(payment);
+    const answer = await this.provider.settle(payment, new Date());
+    if (answer.type === 'unknown') return this.store.keepOpen(orderId, answer);
+    const { status, reference } = await this.payments.handle({ type: 'settle', orderId, data: answer });
+    if (status === 'refund_pending') await this.#refund({ ...payment, reference });
   }
 
-  async #refund(orderId: string, amount: number): Promise<void> {
-    if (await this.provider.refund(orderId, amount))
-      await this.payments.handle({ type: 'refunded', orderId, data: {} });
+  async #refund(payment: Payable): Promise<void> {
+    const { orderId } = payment;
+    if (await this.provider.refund(payment)) await this.payments.handle({ type: 'refunded', orderId, data: {} });
     else this.#log.warn('a refund was not given and will be tried again', { orderId });
+  }
+
+  async #failed({ orderId }: OpenPayment, error: unknown): Promise<void> {
+    this.#log.warn(`will be tried again: ${String(error)}`, { orderId });
+    if (error instanceof RetryLater) await this.store.keepOpen(orderId, { retryAfterMs: error.delayMs });
   }
 }

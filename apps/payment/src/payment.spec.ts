@@ -33,9 +33,11 @@ const cancelled: PaymentMessage = {
   orderId,
   data: { reason: 'customer_request', email: created.email, total: amount },
 };
-const captures: PaymentMessage = { type: 'settle', orderId, data: 'captured' };
-const declines: PaymentMessage = { type: 'settle', orderId, data: 'declined' };
-const voids: PaymentMessage = { type: 'settle', orderId, data: 'voided' };
+const captures: PaymentMessage = { type: 'settle', orderId, data: { type: 'captured' } };
+const declines: PaymentMessage = { type: 'settle', orderId, data: { type: 'declined' } };
+const voids: PaymentMessage = { type: 'settle', orderId, data: { type: 'voided' } };
+const waiting = { type: 'waiting', reference: 'ch_1', customerUrl: 'https://bank.example/1' } as const;
+const waits: PaymentMessage = { type: 'settle', orderId, data: waiting };
 const refund: PaymentMessage = { type: 'refunded', orderId, data: {} };
 
 const intended: PaymentFact = { type: 'intended', charge: { amount, method: 'card_ok', items, deadlineAt } };
@@ -145,6 +147,38 @@ describe('a cancellation that crosses a charge', () => {
   });
 });
 
+describe('a payment that waits for its customer', () => {
+  const open = payment.after(intend, waits);
+
+  it('is an intent, and knows where the customer completes it and what the provider calls it', () => {
+    payment.after(intend).when(waits).then(waiting);
+    expect(open.state).toMatchObject({ status: 'intended', reference: 'ch_1', customerUrl: waiting.customerUrl });
+  });
+  it('is noted once, however often the provider is asked', () => {
+    open.when(waits).thenNothing();
+  });
+  it('is paid when the customer completes it, and fails when the bank declines', () => {
+    open.when(captures).then({ type: 'captured' }, completed);
+    open.when(declines).then({ type: 'declined' }, failed('declined'));
+  });
+  it('keeps the name it was told first when a later answer tells none', () => {
+    expect(open.after(captures).state.reference).toBe('ch_1');
+  });
+  it('that is cancelled is voided and says nothing, or gives back what the customer had completed', () => {
+    const late = open.after(cancelled);
+    late.when(waits).thenNothing();
+    late.when(voids).then({ type: 'voided' });
+    late.when(captures).then({ type: 'captured' }, { type: 'refund-owed' });
+  });
+  it('waits only while nothing else is known', () => {
+    for (const before of [[], [cancelled], [intend, captures], [intend, declines], [intend, voids]])
+      payment
+        .after(...before)
+        .when(waits)
+        .thenNothing();
+  });
+});
+
 describe('a refund', () => {
   it('that is owed is said once, however often the provider is asked', () => {
     payment.after(intend, captures, cancelled, refund).when(refund).thenNothing();
@@ -165,7 +199,7 @@ describe('a refund', () => {
 describe('any sequence of messages, at any time', () => {
   const messages = fc.array(
     fc.record({
-      message: fc.constantFrom(intend, hearCreated, cancelled, captures, declines, voids, refund),
+      message: fc.constantFrom(intend, hearCreated, cancelled, captures, declines, voids, waits, refund),
       now: fc.constantFrom(inTime, deadlineAt),
     }),
     { maxLength: 30 },

@@ -33,9 +33,10 @@ const created = {
 const messages = {
   intend: { type: 'intend', data: created },
   tooLate: { type: 'orders.created', data: { ...created, deadlineAt: new Date(0).toISOString() } },
-  captures: { type: 'settle', data: 'captured' },
-  declines: { type: 'settle', data: 'declined' },
-  voids: { type: 'settle', data: 'voided' },
+  captures: { type: 'settle', data: { type: 'captured', reference: 'ch_1' } },
+  declines: { type: 'settle', data: { type: 'declined', reference: 'ch_1' } },
+  voids: { type: 'settle', data: { type: 'voided', reference: 'ch_1' } },
+  waits: { type: 'settle', data: { type: 'waiting', reference: 'ch_1', customerUrl: 'https://bank.example/1' } },
   cancels: { type: 'orders.cancelled', data: { reason: 'customer_request', email: created.email, total: amount } },
   refunds: { type: 'refunded', data: {} },
 } as const;
@@ -58,7 +59,9 @@ const lives: [string, (keyof typeof messages)[]][] = [
   ['refused', ['cancels']],
   ['intended', ['intend']],
   ['intended and to be cancelled', ['intend', 'cancels']],
+  ['waiting for its customer', ['intend', 'waits']],
   ['captured', ['intend', 'captures']],
+  ['captured after it waited', ['intend', 'waits', 'captures']],
   ['failed', ['intend', 'declines']],
   ['voided', ['intend', 'voids']],
   ['voided because it came too late', ['tooLate']],
@@ -87,7 +90,61 @@ describe('a payment', () => {
       const { rows } = await pool.query('SELECT due_at FROM payments WHERE order_id = $1', [orderId]);
       if (rows[0].due_at) open.add(name);
     }
-    expect([...open]).toEqual(['intended', 'intended and to be cancelled', 'to be refunded', 'to be refunded at once']);
+    expect([...open]).toEqual([
+      'intended',
+      'intended and to be cancelled',
+      'waiting for its customer',
+      'to be refunded',
+      'to be refunded at once',
+    ]);
+  });
+
+  it('keeps the name the provider has for it from an answer without an outcome, and waits as long as that asks for', async () => {
+    const orderId = uuidv7();
+    for (const message of about(orderId, 'intend')) await participant().handle(message);
+    await store.keepOpen(orderId, { reference: 'ch_2', retryAfterMs: 60_000 });
+    expect(await stored(orderId)).toMatchObject({ status: 'intended', reference: 'ch_2' });
+    const dueIn = async () =>
+      (
+        await pool.query('SELECT extract(epoch FROM due_at - now())::float AS s FROM payments WHERE order_id = $1', [
+          orderId,
+        ])
+      ).rows[0].s;
+    expect(await dueIn()).toBeGreaterThan(55);
+    await store.keepOpen(orderId, {});
+    expect(await dueIn()).toBeGreaterThan(55);
+    expect(await stored(orderId)).toMatchObject({ reference: 'ch_2' });
+  });
+});
+
+describe('the age of what is open', () => {
+  const made = async (minutesAgo: number, ...life: (keyof typeof messages)[]) => {
+    const orderId = uuidv7();
+    for (const message of about(orderId, ...life)) await participant().handle(message);
+    await pool.query(
+      `UPDATE payments SET created_at = created_at - $2 * interval '1 min', deadline_at = now() + (15 - $2) * interval '1 min' WHERE order_id = $1`,
+      [orderId, minutesAgo],
+    );
+    return orderId;
+  };
+  beforeEach(() => pool.query('DELETE FROM payments'));
+
+  it('is nothing when nothing is open', async () => {
+    await made(30, 'intend', 'captures');
+    expect(await store.oldestSeconds()).toEqual({ openIntent: 0, refundPending: 0 });
+  });
+
+  it('is that of the oldest intent, which a cancellation makes no younger', async () => {
+    await made(1, 'intend');
+    await made(10, 'intend', 'cancels');
+    expect((await store.oldestSeconds()).openIntent).toBeCloseTo(600, -1);
+  });
+
+  it('counts from the deadline when the customer is waited for', async () => {
+    await made(14, 'intend', 'waits');
+    expect((await store.oldestSeconds()).openIntent).toBe(0);
+    await made(20, 'intend', 'waits');
+    expect((await store.oldestSeconds()).openIntent).toBeCloseTo(300, -1);
   });
 });
 

@@ -2,26 +2,27 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
 import type { Pool } from 'pg';
 import type { Charge, Payment, PaymentFact, PaymentMessage } from './payment.js';
+import type { Payable, Unknown } from './payment.provider.js';
 
 /** How long a handler may wait for the provider before its intent is stale and the reconciler takes over. */
 const STALE_INTENT_MS = 10_000;
 
-const COLUMNS = `order_id AS "orderId", status, cancel_requested AS "cancelRequested", amount, currency, method, items, deadline_at AS "deadlineAt"`;
+const COLUMNS = `order_id AS "orderId", status, cancel_requested AS "cancelRequested", amount, currency, method, items, deadline_at AS "deadlineAt", reference, customer_url AS "customerUrl"`;
 
-type Row = {
+interface Row extends Omit<Charge, 'amount'> {
   orderId: string;
   status: Payment['status'];
   cancelRequested: boolean;
   amount: number | null;
   currency: string;
-} & Omit<Charge, 'amount'>;
+  reference: string | null;
+  customerUrl: string | null;
+}
 
 /** A payment the provider still has to answer for, and the trace of its order. */
-export interface OpenPayment {
-  orderId: string;
+export interface OpenPayment extends Payable {
   status: 'intended' | 'refund_pending';
   cancelRequested: boolean;
-  charge: Charge;
   traceparent: string | null;
 }
 
@@ -30,38 +31,55 @@ export interface OpenPayment {
 export class PaymentStore implements Store<Payment, PaymentMessage, PaymentFact> {
   constructor(@Inject(PG_POOL) private readonly pool: Pool) {}
 
-  /** What is due, claimed by moving the next try ahead (up to 8 s), so that two instances do not both ask. */
+  /**
+   * What is due, claimed by moving the next try ahead, so that two instances do not both ask: up to 8 s, and up to 32 s
+   * while the provider waits for the customer and will say when that is over.
+   */
   async claimDue(limit: number): Promise<OpenPayment[]> {
-    const { rows } = await this.pool.query<Row & OpenPayment>(
-      `UPDATE payments SET tries = tries + 1, due_at = now() + 2 ^ least(tries, 3) * interval '1 s' WHERE order_id IN (
+    const { rows } = await this.pool.query<Row & { status: OpenPayment['status']; traceparent: string | null }>(
+      `UPDATE payments SET tries = tries + 1,
+         due_at = now() + 2 ^ least(tries, CASE WHEN customer_url IS NULL THEN 3 ELSE 5 END) * interval '1 s'
+       WHERE order_id IN (
          SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
        RETURNING ${COLUMNS}, traceparent`,
       [limit],
     );
-    return rows.map(({ orderId, status, cancelRequested, traceparent, amount, currency, ...charge }) => ({
-      orderId,
-      status,
-      cancelRequested,
-      traceparent,
-      charge: { ...charge, amount: { amount: amount!, currency } },
-    }));
+    return rows.map((row) => {
+      const { orderId, status, cancelRequested, traceparent } = row;
+      return {
+        orderId,
+        status,
+        cancelRequested,
+        traceparent,
+        charge: chargeOf(row),
+        reference: row.reference ?? undefined,
+      };
+    });
   }
 
-  /** Makes an intent due soon and its waits short again, because the provider was reached and its answer is unknown. */
-  async retrySoon(orderId: string): Promise<void> {
+  /** Keeps what an answer without an outcome told, and has the provider asked again after as long as it wants, if it said so. */
+  async keepOpen(orderId: string, { reference, retryAfterMs }: Omit<Unknown, 'type'>): Promise<void> {
     await this.pool.query(
-      `UPDATE payments SET due_at = now() + interval '250 ms', tries = 0 WHERE order_id = $1 AND status = 'intended'`,
-      [orderId],
+      `UPDATE payments SET reference = coalesce($2, reference), tries = CASE WHEN $3::float IS NULL THEN tries ELSE 0 END,
+         due_at = coalesce(now() + $3::float * interval '1 ms', due_at)
+       WHERE order_id = $1 AND status IN ('intended', 'refund_pending')`,
+      [orderId, reference, retryAfterMs],
     );
   }
 
-  /** How long the oldest refund has been owed, in seconds; 0 when none is. */
-  async oldestOwedSeconds(): Promise<number> {
-    const { rows } = await this.pool.query<{ seconds: number | null }>(
-      `SELECT extract(epoch FROM now() - min(updated_at))::float AS seconds FROM payments
-       WHERE due_at IS NOT NULL AND status = 'refund_pending'`,
+  /**
+   * For how long the oldest intent has had no outcome, and the oldest refund has been owed, in seconds; 0 when there is
+   * none. A customer who is waited for has until the deadline.
+   */
+  async oldestSeconds(): Promise<{ openIntent: number; refundPending: number }> {
+    const { rows } = await this.pool.query<{ openIntent: number | null; refundPending: number | null }>(
+      `SELECT extract(epoch FROM now() - min(CASE WHEN customer_url IS NULL THEN created_at ELSE deadline_at END)
+           FILTER (WHERE status = 'intended'))::float AS "openIntent",
+         extract(epoch FROM now() - min(updated_at) FILTER (WHERE status = 'refund_pending'))::float AS "refundPending"
+       FROM payments WHERE due_at IS NOT NULL`,
     );
-    return rows[0]?.seconds ?? 0;
+    const { openIntent, refundPending } = rows[0]!;
+    return { openIntent: Math.max(openIntent ?? 0, 0), refundPending: refundPending ?? 0 };
   }
 
   async load(tx: Tx, orderIds: readonly string[]): Promise<Map<string, Payment>> {
@@ -70,10 +88,19 @@ export class PaymentStore implements Store<Payment, PaymentMessage, PaymentFact>
       [orderIds],
     );
     return new Map(
-      rows.map(({ orderId, status, cancelRequested, amount, currency, ...charge }) => [
-        orderId,
-        { status, cancelRequested, ...(amount !== null && { charge: { ...charge, amount: { amount, currency } } }) },
-      ]),
+      rows.map((row) => {
+        const { orderId, status, cancelRequested } = row;
+        const { reference, customerUrl } = row;
+        return [
+          orderId,
+          {
+            ...{ status, cancelRequested },
+            ...(row.amount !== null && { charge: chargeOf(row) }),
+            ...(reference !== null && { reference }),
+            ...(customerUrl !== null && { customerUrl }),
+          },
+        ];
+      }),
     );
   }
 
@@ -88,16 +115,23 @@ export class PaymentStore implements Store<Payment, PaymentMessage, PaymentFact>
       due: dueOf(payment, at),
     }));
     await tx.query(
-      `INSERT INTO payments (order_id, status, cancel_requested, amount, currency, method, items, deadline_at, due_at, updated_at, traceparent)
-       SELECT id, status, "cancelRequested", amount, currency, method, items, "deadlineAt", due, at, traceparent
+      `INSERT INTO payments (order_id, status, cancel_requested, amount, currency, method, items, deadline_at, due_at, updated_at, traceparent,
+         reference, customer_url)
+       SELECT id, status, "cancelRequested", amount, currency, method, items, "deadlineAt", due, at, traceparent, reference, "customerUrl"
        FROM jsonb_to_recordset($1) AS p (id uuid, status text, "cancelRequested" boolean, amount int, currency text, method text, items jsonb,
-         "deadlineAt" timestamptz, due timestamptz, at timestamptz, traceparent text)
+         "deadlineAt" timestamptz, due timestamptz, at timestamptz, traceparent text, reference text, "customerUrl" text)
        ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, cancel_requested = excluded.cancel_requested,
+         reference = coalesce(excluded.reference, payments.reference), customer_url = excluded.customer_url,
          due_at = excluded.due_at, tries = 0, updated_at = excluded.updated_at`,
       [JSON.stringify(rows)],
     );
   }
 }
+
+const chargeOf = ({ amount, currency, method, items, deadlineAt }: Row): Charge => ({
+  ...{ method, items, deadlineAt },
+  amount: { amount: amount!, currency },
+});
 
 /** When the reconciler is to look at a payment; never, once nothing is open. */
 function dueOf({ status, cancelRequested }: Payment, at: Date): Date | null {

@@ -7,6 +7,7 @@ import {
   type OrderItem,
   type OrdersCreated,
 } from '@pavane/contracts';
+import type { Answer } from './payment.provider.js';
 
 /** What is to be charged, as `orders.created` asks for it. */
 export interface Charge {
@@ -27,17 +28,16 @@ export interface Payment {
   charge?: Charge;
   /** The order was cancelled while the provider's answer was out. */
   cancelRequested: boolean;
+  /** The provider's own name for the charge. */
+  reference?: string;
+  /** Where the customer completes an intended payment that waits for it. */
+  customerUrl?: string;
 }
 
-/** What the provider finally said of a charge. */
-export type Settlement = 'captured' | 'declined' | 'voided';
-
-type Fact =
-  | { type: 'refused' | 'declined' | 'voided' | 'captured' | 'cancel-requested' | 'refund-owed' }
-  | { type: 'intended'; charge: Charge };
+type Fact = { type: 'refused' | 'cancel-requested' | 'refund-owed' } | { type: 'intended'; charge: Charge } | Answer;
 type PaymentCommands = {
   intend: { for: 'orders.created'; data: OrdersCreated };
-  settle: { for: 'orders.created'; data: Settlement };
+  settle: { for: 'orders.created'; data: Answer };
   refunded: { for: 'orders.cancelled'; data: object };
 };
 export type PaymentMessage = Messages<'payment', PaymentCommands>;
@@ -55,15 +55,12 @@ const decisions: Decisions<'payment', Payment, Fact, PaymentCommands> = {
     return status === 'failed' ? [failed('declined')] : [];
   },
 
-  settle: ({ data: settlement }, { status, charge, cancelRequested }) => {
+  settle: ({ data: answer }, { status, charge, cancelRequested, customerUrl }) => {
     if (status !== 'intended') return [];
-    if (cancelRequested) {
-      if (settlement === 'captured') return [{ type: 'captured' }, { type: 'refund-owed' }];
-      return [{ type: settlement }];
-    }
-    if (settlement === 'captured') return [{ type: 'captured' }, completed(charge!)];
-    if (settlement === 'declined') return [{ type: 'declined' }, failed('declined')];
-    return [{ type: 'voided' }, failed('deadline_passed')];
+    if (answer.type === 'waiting') return answer.customerUrl === customerUrl ? [] : [answer];
+    if (answer.type === 'captured') return [answer, cancelRequested ? { type: 'refund-owed' } : completed(charge!)];
+    if (cancelRequested) return [answer];
+    return [answer, failed(answer.type === 'declined' ? 'declined' : 'deadline_passed')];
   },
 
   'orders.cancelled': (_, { status, charge, cancelRequested }) => {
@@ -91,12 +88,15 @@ export function evolve(payment: Payment, fact: PaymentFact): Payment {
   switch (fact.type) {
     case 'intended':
       return { ...payment, status: 'intended', charge: fact.charge };
+    case 'waiting':
+      return { ...payment, reference: fact.reference ?? payment.reference, customerUrl: fact.customerUrl };
     case 'refused':
-    case 'voided':
+      return { ...payment, status: 'refused' };
     case 'captured':
-      return { ...payment, status: fact.type };
+    case 'voided':
+      return { ...payment, reference: fact.reference ?? payment.reference, status: fact.type };
     case 'declined':
-      return { ...payment, status: 'failed' };
+      return { ...payment, reference: fact.reference ?? payment.reference, status: 'failed' };
     case 'cancel-requested':
       return { ...payment, cancelRequested: true };
     case 'refund-owed':
@@ -112,9 +112,7 @@ export function evolve(payment: Payment, fact: PaymentFact): Payment {
 }
 
 /** Whether money may still be asked for: neither cancelled nor past the deadline. What was asked before is voided then. */
-export const mayCharge = (
-  { cancelRequested, charge }: Pick<Payment, 'cancelRequested' | 'charge'>,
-  now: Date,
-): boolean => !cancelRequested && charge !== undefined && now < charge.deadlineAt;
+export const mayCharge = ({ cancelRequested, charge }: Pick<Payment, 'cancelRequested' | 'charge'>, now: Date) =>
+  !cancelRequested && charge !== undefined && now < charge.deadlineAt;
 
 export const newPayment = (): Payment => ({ status: 'none', cancelRequested: false });

@@ -6,8 +6,8 @@ import {
   type Payment,
   type PaymentFact,
   type PaymentMessage,
-  type Settlement,
 } from '@pavane/payment/rules';
+import type { Answer, Unknown } from '@pavane/payment/provider';
 import type { OrdersCancelled, OrdersCreated } from '@pavane/contracts';
 import type { Said } from './broker.js';
 import { type Delivery, ModelParticipant, type Rules, type Table } from './participant.js';
@@ -87,28 +87,28 @@ export class PaymentService
       yield* this.handle(process, { type: 'orders.created', orderId, data }, delivery);
       return;
     }
-    const settlement = yield* this.#ask(orderId, payment);
-    if (settlement === 'unknown') {
+    const answer = yield* this.#ask(orderId, payment);
+    if (answer.type === 'unknown') {
       const row = this.rows.get(orderId)!;
       if (row.payment.status === 'intended') this.rows.set(orderId, { ...row, dueAt: clock.ms + 250, tries: 0 });
       return;
     }
-    const settle: PaymentMessage = { type: 'settle', orderId, data: settlement };
+    const settle: PaymentMessage = { type: 'settle', orderId, data: answer };
     yield* this.handle(process, settle, atIntent ? undefined : delivery);
   }
 
   /** Brings an intent to an end: charges it, or voids it once it may not be charged any more. */
-  *#ask(orderId: string, payment: Payment): Work<Settlement | 'unknown'> {
+  *#ask(orderId: string, payment: Payment): Work<Answer | Unknown> {
     const { clock, sabotage } = this.around;
     const may = mayCharge(payment, clock.date) || sabotage === 'charge-after-deadline';
     const key = sabotage === 'no-idempotency-key' ? `${orderId}/${++this.#tries}` : orderId;
     if (!payment.charge || !may) return yield* this.provider.void(orderId, orderId);
     if (this.declinesAll) {
       const voided = yield* this.provider.void(orderId, orderId);
-      return voided === 'voided' ? 'declined' : voided;
+      return voided.type === 'voided' ? { type: 'declined' } : voided;
     }
-    const settlement = yield* this.provider.charge(key, orderId, payment.charge);
-    return settlement === 'unknown' && sabotage === 'unknown-is-failed' ? 'declined' : settlement;
+    const answer = yield* this.provider.charge(key, orderId, payment.charge);
+    return answer.type === 'unknown' && sabotage === 'unknown-is-failed' ? { type: 'declined' } : answer;
   }
 
   /** Takes up one payment that is due. */
@@ -129,9 +129,9 @@ export class PaymentService
     try {
       let { status } = payment;
       if (status !== 'refund_pending') {
-        const settlement = yield* this.#ask(orderId, payment);
-        if (settlement === 'unknown') return;
-        status = (yield* this.handle(process, { type: 'settle', orderId, data: settlement })).status;
+        const answer = yield* this.#ask(orderId, payment);
+        if (answer.type === 'unknown') return;
+        status = (yield* this.handle(process, { type: 'settle', orderId, data: answer })).status;
       }
       if (status === 'refund_pending') yield* this.#refund(process, orderId, payment);
     } catch {

@@ -1,4 +1,5 @@
-import type { Charge, Settlement } from '@pavane/payment/rules';
+import type { Answer, Settlement, Unknown } from '@pavane/payment/provider';
+import type { Charge } from '@pavane/payment/rules';
 import { RetryLater } from '@pavane/jetstream';
 import { type Clock, earliest } from './clock.js';
 import type { Chance, Wish } from './scenario.js';
@@ -39,7 +40,7 @@ export class Provider {
     private readonly violated: (what: string) => void,
   ) {}
 
-  *charge(key: string, orderId: string, { amount, method, deadlineAt }: Charge): Work<Settlement | 'unknown'> {
+  *charge(key: string, orderId: string, { amount, method, deadlineAt }: Charge): Work<Answer | Unknown> {
     if (deadlineAt <= this.clock.date) this.violated(`a charge of ${orderId} was started after its deadline`);
     const request = { key, orderId, amount: amount.amount, card: method as Wish['card'] };
     yield 'asking';
@@ -47,20 +48,20 @@ export class Provider {
     if (this.chance.strikes()) {
       // The caller has given up; whether the request still comes is another matter.
       if (this.chance.int(0, 1)) this.#under.push({ request, at: this.clock.ms + this.chance.int(0, 20_000) });
-      return 'unknown';
+      return { type: 'unknown' };
     }
     if (method === 'slow' && !this.accounts.has(key)) {
       if (!this.#under.some((one) => one.request.key === key))
         this.#under.push({ request, at: this.clock.ms + SLOW_MS });
-      return 'unknown';
+      return { type: 'unknown' };
     }
     return yield* this.#answered(this.#decide(request));
   }
 
-  *void(key: string, orderId: string): Work<Settlement | 'unknown'> {
+  *void(key: string, orderId: string): Work<Answer | Unknown> {
     yield 'asking';
     this.#orAway();
-    if (this.chance.strikes()) return 'unknown';
+    if (this.chance.strikes()) return { type: 'unknown' };
     const known = this.accounts.get(key);
     if (!known) this.accounts.set(key, { orderId, status: 'voided', amount: 0, captures: 0, refunded: 0 });
     return yield* this.#answered(known?.status ?? 'voided');
@@ -104,10 +105,10 @@ export class Provider {
     return status;
   }
 
-  *#answered(settlement: Settlement): Work<Settlement | 'unknown'> {
-    if (this.chance.strikes()) return 'unknown';
+  *#answered(settlement: Settlement): Work<Answer | Unknown> {
+    if (this.chance.strikes()) return { type: 'unknown' };
     yield 'answered';
-    return settlement;
+    return { type: settlement };
   }
 
   #orAway(): void {

@@ -1,24 +1,18 @@
 // Asked again for the same charge, the payment provider is given another key.
 import { randomUUID } from 'node:crypto';
 import { PaymentModule } from '@pavane/payment/module';
+import { type Payable, PaymentProvider } from '@pavane/payment/provider';
 import { runService } from '@pavane/service';
-import { extending } from './replace.js';
-
-interface Provider {
-  charge(key: string, charge: unknown): Promise<unknown>;
-}
+import { tampering } from './replace.js';
 
 await runService(
-  extending<Provider>(PaymentModule, 'PaymentProvider', (Found) => {
-    class Forgetful extends Found {
-      readonly #asked = new Set<string>();
-
-      override charge(orderId: string, charge: unknown): Promise<unknown> {
-        const key = this.#asked.has(orderId) ? randomUUID() : orderId;
-        this.#asked.add(orderId);
-        return super.charge(key, charge);
-      }
-    }
-    return Forgetful;
+  tampering(PaymentModule, PaymentProvider, (provider) => {
+    const asked = new Set<string>();
+    const charge = provider.charge.bind(provider);
+    provider.charge = (payment: Payable) => {
+      const orderId = asked.has(payment.orderId) ? randomUUID() : payment.orderId;
+      asked.add(payment.orderId);
+      return charge({ ...payment, orderId });
+    };
   }),
 );

@@ -1,8 +1,7 @@
 import 'reflect-metadata';
-import type { ClassProvider, DynamicModule, FactoryProvider, Provider, Type } from '@nestjs/common';
+import type { Abstract, DynamicModule, FactoryProvider, Provider, Type } from '@nestjs/common';
 
-/** A provider by its token, or by the name of its class where a service keeps that to itself. */
-type Token = Type | string;
+type Token = Type | Abstract<unknown>;
 
 /** The module of a service in which one provider, wherever it is declared, is another. Throws when there is none. */
 export function replacing(module: Type, token: Token, by: (found: Provider) => Provider): Type {
@@ -10,7 +9,7 @@ export function replacing(module: Type, token: Token, by: (found: Provider) => P
   const changed = (providers: Provider[] = []): Provider[] =>
     providers.map((provider) => {
       const provided = typeof provider === 'function' ? provider : provider.provide;
-      if (provided !== token && (provided as { name?: string }).name !== token) return provider;
+      if (provided !== token) return provider;
       found = true;
       return by(provider);
     });
@@ -21,14 +20,14 @@ export function replacing(module: Type, token: Token, by: (found: Provider) => P
   });
   const imports = (Reflect.getMetadata('imports', module) as DynamicModule[]).map(inside);
   const providers = changed(Reflect.getMetadata('providers', module) as Provider[] | undefined);
-  if (!found) throw new Error(`${module.name} provides no ${String(token)} to sabotage`);
+  if (!found) throw new Error(`${module.name} provides no ${token.name} to sabotage`);
   Reflect.defineMetadata('imports', imports, module);
   Reflect.defineMetadata('providers', providers, module);
   return module;
 }
 
 /** The module of a service in which what one factory makes is tampered with. */
-export const tampering = <T>(module: Type, token: Type<T>, tamper: (made: T) => void): Type =>
+export const tampering = <T>(module: Type, token: Type<T> | Abstract<T>, tamper: (made: T) => void): Type =>
   replacing(module, token, (found) => {
     const { useFactory, ...rest } = found as FactoryProvider<T>;
     return {
@@ -39,11 +38,4 @@ export const tampering = <T>(module: Type, token: Type<T>, tamper: (made: T) => 
         return made;
       },
     };
-  });
-
-/** The module of a service in which one class is another that extends it. */
-export const extending = <T>(module: Type, token: Token, extend: (found: Type<T>) => Type<T>): Type =>
-  replacing(module, token, (found) => {
-    const { provide, useClass } = found as ClassProvider<T>;
-    return { provide, useClass: extend(useClass) };
   });
