@@ -14,6 +14,8 @@ export {
   SERVICES,
   type Settings,
 } from './local/settings.js';
+export { type HttpServer } from './http.js';
+export { type ProviderOptions, startProvider } from './provider/provider.js';
 export { type Audit, audit, type AuditOptions } from './verify/audit.js';
 export type { Evidence } from './verify/evidence.js';
 export { judge } from './verify/invariants.js';

@@ -9,6 +9,8 @@ await runServer(async () => {
     slowChargeMs: integerFrom(env, 'SLOW_CHARGE_MS', 15_000),
     ...(env['STATE_FILE'] && { stateFile: env['STATE_FILE'] }),
     ...(env['SEED'] && { seed: env['SEED'] }),
+    ...(env['API_KEY'] && { apiKey: env['API_KEY'] }),
+    ...(env['WEBHOOK_URL'] && { webhook: { url: env['WEBHOOK_URL'], secret: env['WEBHOOK_SECRET'] ?? '' } }),
   });
   return { greeting: `Payment provider listens on ${provider.url}`, close: () => provider.close() };
 });

@@ -4,6 +4,7 @@ import { FaultInjector } from './faults.js';
 import { type Charge, type Entry, Ledger } from './ledger.js';
 import { type ChargeRequest, chargeRequest, refundRequest } from './requests.js';
 import { SlowCharges } from './slow-charges.js';
+import { type WebhookOptions, Webhooks } from '../webhooks.js';
 
 export interface ProviderOptions extends Listening {
   /** How long a `card_slow` charge stays pending. Default 15 000. */
@@ -12,6 +13,10 @@ export interface ProviderOptions extends Listening {
   stateFile?: string;
   /** Decides which charges `declineRate` hits. Default empty. */
   seed?: string;
+  /** Callers have to name it as their bearer token. Default: anybody may call. */
+  apiKey?: string;
+  /** Who is told of charges that were decided while no caller waited. */
+  webhook?: WebhookOptions;
 }
 
 type Outcome = Answer | typeof NO_ANSWER;
@@ -28,19 +33,29 @@ export async function startProvider(options: ProviderOptions): Promise<HttpServe
   const ledger = new Ledger();
   const journal = await Journal.open<Entry>(options.stateFile, (entry) => ledger.apply(entry));
   const provider = new Provider(ledger, journal, options);
-  const durably = (handle: (call: Call) => Outcome | Promise<Outcome>) => async (call: Call) => {
+  type Handle = (call: Call) => Outcome | Promise<Outcome>;
+  const known = (handle: Handle) => (call: Call) => {
+    if (options.apiKey !== undefined && call.header('authorization') !== `Bearer ${options.apiKey}`)
+      throw new Refused(401, { error: 'the Authorization header names no key of an account here' });
+    return handle(call);
+  };
+  const durably = (handle: Handle) => async (call: Call) => {
     const outcome = await handle(call);
     await journal.durable();
     return outcome;
   };
-  const admitted = (handle: (call: Call) => Outcome | Promise<Outcome>) =>
+  const admitted = (handle: Handle) =>
     durably(async (call) => ((await provider.faults.admit()) ? await handle(call) : NO_ANSWER));
   const server = await serveHttp(
     {
-      'POST /charges': admitted((call) => provider.charge(chargeRequest(call))),
-      'GET /charges/:key': durably(({ params }) => provider.show(params['key'] ?? '')),
-      'POST /charges/:key/void': durably(({ params }) => provider.void(params['key'] ?? '')),
-      'POST /refunds': admitted((call) => provider.refund(call)),
+      'POST /charges': known(admitted((call) => provider.charge(chargeRequest(call), `http://${call.header('host')}`))),
+      'GET /charges/:key': known(durably(({ params }) => provider.show(params['key'] ?? ''))),
+      'POST /charges/:key/void': known(durably(({ params }) => provider.void(params['key'] ?? ''))),
+      // The bank's page, where the customer of a card_3ds is sent.
+      'POST /charges/:key/authenticate': durably(({ params, body }) =>
+        provider.authenticate(params['key'] ?? '', body),
+      ),
+      'POST /refunds': known(admitted((call) => provider.refund(call))),
       'GET /ledger': durably(() => ({ status: 200, body: ledger.summary() })),
       'GET /faults': () => ({ status: 200, body: provider.faults.current() }),
       'POST /faults': ({ body }) => ({ status: 200, body: provider.faults.set(body) }),
@@ -66,18 +81,22 @@ export async function startProvider(options: ProviderOptions): Promise<HttpServe
 class Provider {
   readonly faults: FaultInjector;
   private readonly pending: SlowCharges;
+  /** Charges that wait for their customer, by key. As with slow ones, no money was taken and a restart forgets them. */
+  private readonly waiting = new Map<string, ChargeRequest>();
+  private readonly webhooks: Webhooks;
   private readonly failures = new Map<string, number>();
 
   constructor(
     private readonly ledger: Ledger,
     private readonly journal: Journal<Entry>,
-    { seed = '', slowChargeMs = 15_000 }: ProviderOptions,
+    { seed = '', slowChargeMs = 15_000, webhook }: ProviderOptions,
   ) {
+    this.webhooks = new Webhooks('webhook-signature', webhook);
     this.faults = new FaultInjector(seed);
     this.pending = new SlowCharges(slowChargeMs);
   }
 
-  async charge(request: ChargeRequest): Promise<Outcome> {
+  async charge(request: ChargeRequest, baseUrl: string): Promise<Outcome> {
     const { key, method } = request;
     const decided = this.ledger.charge(key);
     if (decided) {
@@ -89,9 +108,17 @@ class Provider {
       refuseAnother(request, pending);
       return await this.awaitSlow(key);
     }
+    const waiting = this.waiting.get(key);
+    if (waiting) refuseAnother(request, waiting);
     switch (method) {
+      case 'card_3ds':
+        this.waiting.set(key, request);
+        return { status: 202, body: { key, status: 'waiting', customerUrl: `${baseUrl}/charges/${key}/authenticate` } };
       case 'card_slow':
-        this.pending.start(request, () => this.decide(request));
+        this.pending.start(request, () => {
+          this.decide(request);
+          this.webhooks.send({ type: 'charge.decided', key });
+        });
         return await this.awaitSlow(key);
       case 'card_flaky':
         if (this.fails(`charge ${key}`, FLAKY_CHARGE_FAILURES)) return unavailable(key);
@@ -112,7 +139,9 @@ class Provider {
     const charge = this.ledger.charge(key);
     if (charge) return { status: 200, body: charge };
     const pending = this.pending.request(key);
-    if (pending) return { status: 200, body: { ...pending, status: 'pending', refunded: 0, captures: 0 } };
+    const undecided = { ...(pending ?? this.waiting.get(key)), refunded: 0, captures: 0 };
+    if (pending) return { status: 200, body: { ...undecided, status: 'pending' } };
+    if (this.waiting.has(key)) return { status: 200, body: { ...undecided, status: 'waiting' } };
     return { status: 404, body: { key, error: 'no charge has this key' } };
   }
 
@@ -121,7 +150,18 @@ class Provider {
     if (charge) return { status: charge.status === 'captured' ? 409 : 200, body: { key, status: charge.status } };
     this.journal.append({ type: 'voided', key, at: now() });
     this.pending.cancel(key);
+    this.waiting.delete(key);
     return { status: 200, body: { key, status: 'voided' } };
+  }
+
+  /** The customer did what a waiting charge needs, or refused to (`{ "decline": true }`). */
+  authenticate(key: string, { decline }: Readonly<Record<string, unknown>>): Answer {
+    const request = this.waiting.get(key);
+    if (!request) throw new Refused(404, { key, error: 'no charge of this key waits for its customer' });
+    this.waiting.delete(key);
+    this.decide(request, decline === true ? 'declined by the customer' : '');
+    this.webhooks.send({ type: 'charge.decided', key });
+    return { status: 200, body: { key, status: 'done' } };
   }
 
   refund(call: Call): Answer {
@@ -148,14 +188,16 @@ class Provider {
   abandonPending(): void {
     this.faults.clear();
     this.pending.close();
+    this.webhooks.close();
   }
 
   private async awaitSlow(key: string): Promise<Outcome> {
     return (await this.pending.settled(key)) === 'abandoned' ? NO_ANSWER : this.outcomeOf(key, 201);
   }
 
-  private decide({ key, amount, currency, method }: ChargeRequest): void {
-    const reason = method === 'card_declined' ? 'card declined' : this.faults.declines(key) ? 'declined by fault' : '';
+  private decide({ key, amount, currency, method }: ChargeRequest, refusal = ''): void {
+    const cause = method === 'card_declined' ? 'card declined' : this.faults.declines(key) ? 'declined by fault' : '';
+    const reason = refusal || cause;
     const facts = { key, amount, currency, method, at: now() };
     this.journal.append(reason === '' ? { type: 'captured', ...facts } : { type: 'declined', ...facts, reason });
   }

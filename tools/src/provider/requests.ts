@@ -7,6 +7,7 @@ export const METHODS = [
   'card_flaky',
   'card_lost_reply',
   'card_refund_flaky',
+  'card_3ds',
 ] as const;
 
 export type Method = (typeof METHODS)[number];
