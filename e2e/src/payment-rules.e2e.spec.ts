@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '@pavane/testing';
+import { signatureOf } from '@pavane/tools';
 import { eventsOf, Platform } from './harness/platform.js';
 
 jest.setTimeout(60_000);
@@ -96,6 +97,92 @@ describe('an unknown outcome is never a failure', () => {
     expect(await platform.ended(id, ['notifications.sent'])).toMatchObject({ status: 'confirmed' });
     expect(await platform.charge(id)).toMatchObject({ captures: 1 });
     expect(await said(id)).toEqual(['payments.completed.v1']);
+  });
+});
+
+describe('a payment that needs its customer', () => {
+  /** What payment tells a customer. */
+  const view = async (id: string) =>
+    (await (await fetch(`${platform.local.addresses.http.payment}/payments/${id}`)).json()) as {
+      status: unknown;
+      customerUrl?: string;
+    };
+  /** An order whose payment waits, and which nobody asks about unless there is reason to. */
+  const waiting = async () => {
+    const { id } = await platform.place({ paymentMethod: 'card_3ds' });
+    const url = await eventually(
+      async () => {
+        const { status, customerUrl } = await view(id);
+        expect(status).toBe('waiting');
+        return customerUrl!;
+      },
+      { what: 'a payment that waits' },
+    );
+    await platform.sql('payment', `UPDATE payments SET due_at = now() + interval '1 h' WHERE order_id = $1`, [id]);
+    return { id, url };
+  };
+  const customer = (url: string, decline: boolean) => fetch(url, { method: 'POST', body: JSON.stringify({ decline }) });
+
+  it('leaves the order pending, which is confirmed when the provider tells of the customer', async () => {
+    const { id, url } = await waiting();
+    expect(await platform.http.read(id)).toMatchObject({ status: 'pending' });
+    await customer(url, false);
+    expect(await platform.ended(id, ['notifications.sent'])).toMatchObject({ status: 'confirmed' });
+    expect(await view(id)).toEqual({ status: 'captured' });
+    expect(await platform.charge(id)).toMatchObject({ captures: 1 });
+  });
+
+  it('cancels the order when the customer declines', async () => {
+    const { id, url } = await waiting();
+    await customer(url, true);
+    expect(await platform.ended(id)).toMatchObject({ status: 'cancelled', reason: 'payment_failed' });
+    expect(await view(id)).toEqual({ status: 'failed' });
+    expect(await view('01990000-0000-7000-8000-000000000001')).toMatchObject({ type: '/docs/errors#payment-unknown' });
+  });
+
+  it('is voided with the order, and the customer can pay no more', async () => {
+    const { id, url } = await waiting();
+    expect((await platform.http.cancel(id)).status).toBe(200);
+    await becomes(id, { status: 'voided' });
+    expect((await customer(url, false)).status).toBe(404);
+    expect(await platform.charge(id)).toMatchObject({ status: 'voided', captures: 0 });
+  });
+
+  it('is found out about without a notice as well', async () => {
+    const { id, url } = await waiting();
+    await platform.service('payment').stop('SIGKILL');
+    await customer(url, false);
+    await platform.sql('payment', 'UPDATE payments SET due_at = now() WHERE order_id = $1', [id]);
+    await platform.service('payment').start();
+    expect(await platform.ended(id)).toMatchObject({ status: 'confirmed' });
+  });
+});
+
+describe('a notice', () => {
+  const notice = async (body: string, signature = signatureOf(body, platform.local.webhookSecret)) => {
+    const response = await fetch(`${platform.local.addresses.http.payment}/webhooks/payments`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'webhook-signature': signature },
+      body,
+    });
+    return { status: response.status, body: await response.text() };
+  };
+
+  it('that the provider did not sign is refused', async () => {
+    const { status, body } = await notice('{"type":"charge.decided"}', 't=1,v1=00');
+    expect(status).toBe(401);
+    expect(JSON.parse(body)).toMatchObject({ type: '/docs/errors#notice-untrusted' });
+    for (const signature of ['', 'v1', 't=,v1=', signatureOf('{}', 'another secret')])
+      expect(await notice('{}', signature)).toMatchObject({ status: 401 });
+  });
+
+  it('that is about nothing known, or comes again after the end, changes nothing', async () => {
+    const order = await platform.ended((await platform.place()).id, ['notifications.sent']);
+    for (const key of [order.id, order.id, '01990000-0000-7000-8000-000000000001', 'somebody-elses', 7, null])
+      expect(await notice(JSON.stringify({ type: 'charge.decided', key }))).toEqual({ status: 204, body: '' });
+    for (const body of ['{}', '[]']) expect(await notice(body)).toMatchObject({ status: 204 });
+    expect(await platform.http.read(order.id)).toEqual(order);
+    expect(await said(order.id)).toEqual(['payments.completed.v1']);
   });
 });
 

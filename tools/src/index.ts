@@ -19,3 +19,4 @@ export { type ProviderOptions, startProvider } from './provider/provider.js';
 export { type Audit, audit, type AuditOptions } from './verify/audit.js';
 export type { Evidence } from './verify/evidence.js';
 export { judge } from './verify/invariants.js';
+export { signatureOf } from './webhooks.js';

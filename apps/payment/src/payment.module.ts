@@ -5,6 +5,7 @@ import { OutboxModule } from '@pavane/outbox';
 import { ServiceModule } from '@pavane/service';
 import { PaymentConfig } from './payment.config.js';
 import { PaymentEventsController } from './payment.events.controller.js';
+import { PaymentHttpController } from './payment.http.controller.js';
 import { PaymentProvider } from './payment.provider.js';
 import { PaymentReconciler } from './payment.reconciler.js';
 import { PaymentStore } from './payment.store.js';
@@ -26,7 +27,7 @@ import { providers } from './providers/index.js';
       outbound: outboundOf('payment'),
     }),
   ],
-  controllers: [PaymentEventsController],
+  controllers: [PaymentEventsController, PaymentHttpController],
   providers: [
     {
       provide: PaymentProvider,

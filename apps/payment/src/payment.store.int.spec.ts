@@ -117,6 +117,42 @@ describe('a payment', () => {
   });
 });
 
+describe('a payment that the provider keeps open', () => {
+  /** The waits between one try and the next, in seconds, once they have grown as long as they get. */
+  const longestWait = async (...life: (keyof typeof messages)[]) => {
+    const orderId = uuidv7();
+    for (const message of about(orderId, ...life)) await participant().handle(message);
+    const rows = await pool.query(
+      'UPDATE payments SET tries = 9, due_at = CASE WHEN order_id = $1 THEN now() END RETURNING order_id',
+      [orderId],
+    );
+    expect(rows.rowCount).toBeGreaterThan(0);
+    expect(await store.claimDue(10)).toMatchObject([{ orderId }]);
+    const due = await pool.query(
+      'SELECT extract(epoch FROM due_at - now())::float AS s FROM payments WHERE order_id = $1',
+      [orderId],
+    );
+    return Math.round(due.rows[0].s as number);
+  };
+
+  it('is asked about every 8 s, and every 32 s while only its customer can do something', async () => {
+    expect(await longestWait('intend')).toBe(8);
+    expect(await longestWait('intend', 'waits')).toBe(32);
+    expect(await longestWait('intend', 'waits', 'cancels')).toBe(8);
+    expect(await longestWait('intend', 'waits', 'captures', 'cancels')).toBe(8);
+  });
+
+  it('is due at once when its provider has told of it, and only while it is open', async () => {
+    const orderId = uuidv7();
+    for (const message of about(orderId, 'intend', 'waits')) await participant().handle(message);
+    expect(await store.askNow(orderId)).toBe(true);
+    expect((await store.claimDue(10)).map((open) => open.orderId)).toContain(orderId);
+    for (const message of about(orderId, 'captures')) await participant().handle(message);
+    expect(await store.askNow(orderId)).toBe(false);
+    expect(await store.askNow(uuidv7())).toBe(false);
+  });
+});
+
 describe('the age of what is open', () => {
   const made = async (minutesAgo: number, ...life: (keyof typeof messages)[]) => {
     const orderId = uuidv7();

@@ -6,8 +6,13 @@ import type { Payable, Unknown } from './payment.provider.js';
 
 /** How long a handler may wait for the provider before its intent is stale and the reconciler takes over. */
 const STALE_INTENT_MS = 10_000;
+/** How soon the provider is first asked what the customer did, in case that it does not tell. */
+const CUSTOMER_MS = 1000;
 
 const COLUMNS = `order_id AS "orderId", status, cancel_requested AS "cancelRequested", amount, currency, method, items, deadline_at AS "deadlineAt", reference, customer_url AS "customerUrl"`;
+
+/** That nothing is to be done but to wait for the customer. */
+const IS_WAITING = `status = 'intended' AND NOT cancel_requested AND customer_url IS NOT NULL`;
 
 interface Row extends Omit<Charge, 'amount'> {
   orderId: string;
@@ -38,7 +43,7 @@ export class PaymentStore implements Store<Payment, PaymentMessage, PaymentFact>
   async claimDue(limit: number): Promise<OpenPayment[]> {
     const { rows } = await this.pool.query<Row & { status: OpenPayment['status']; traceparent: string | null }>(
       `UPDATE payments SET tries = tries + 1,
-         due_at = now() + 2 ^ least(tries, CASE WHEN customer_url IS NULL THEN 3 ELSE 5 END) * interval '1 s'
+         due_at = now() + 2 ^ least(tries, CASE WHEN ${IS_WAITING} THEN 5 ELSE 3 END) * interval '1 s'
        WHERE order_id IN (
          SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
        RETURNING ${COLUMNS}, traceparent`,
@@ -67,6 +72,15 @@ export class PaymentStore implements Store<Payment, PaymentMessage, PaymentFact>
     );
   }
 
+  /** Makes an open payment due now. Resolves to whether it is open. */
+  async askNow(orderId: string): Promise<boolean> {
+    const { rowCount } = await this.pool.query(
+      `UPDATE payments SET due_at = now(), tries = 0 WHERE order_id = $1 AND status = 'intended'`,
+      [orderId],
+    );
+    return rowCount === 1;
+  }
+
   /**
    * For how long the oldest intent has had no outcome, and the oldest refund has been owed, in seconds; 0 when there is
    * none. A customer who is waited for has until the deadline.
@@ -87,21 +101,13 @@ export class PaymentStore implements Store<Payment, PaymentMessage, PaymentFact>
       `SELECT ${COLUMNS} FROM payments WHERE order_id = ANY ($1::uuid[]) ORDER BY order_id FOR UPDATE`,
       [orderIds],
     );
-    return new Map(
-      rows.map((row) => {
-        const { orderId, status, cancelRequested } = row;
-        const { reference, customerUrl } = row;
-        return [
-          orderId,
-          {
-            ...{ status, cancelRequested },
-            ...(row.amount !== null && { charge: chargeOf(row) }),
-            ...(reference !== null && { reference }),
-            ...(customerUrl !== null && { customerUrl }),
-          },
-        ];
-      }),
-    );
+    return new Map(rows.map((row) => [row.orderId, paymentOf(row)]));
+  }
+
+  /** The payment as it is now, without a lock. */
+  async find(orderId: string): Promise<Payment | undefined> {
+    const { rows } = await this.pool.query<Row>(`SELECT ${COLUMNS} FROM payments WHERE order_id = $1`, [orderId]);
+    return rows[0] && paymentOf(rows[0]);
   }
 
   async save(tx: Tx, changes: readonly Change<Payment, PaymentFact>[]): Promise<void> {
@@ -133,8 +139,17 @@ const chargeOf = ({ amount, currency, method, items, deadlineAt }: Row): Charge 
   amount: { amount: amount!, currency },
 });
 
+const paymentOf = (row: Row): Payment => ({
+  status: row.status,
+  cancelRequested: row.cancelRequested,
+  ...(row.amount !== null && { charge: chargeOf(row) }),
+  ...(row.reference !== null && { reference: row.reference }),
+  ...(row.customerUrl !== null && { customerUrl: row.customerUrl }),
+});
+
 /** When the reconciler is to look at a payment; never, once nothing is open. */
-function dueOf({ status, cancelRequested }: Payment, at: Date): Date | null {
+function dueOf({ status, cancelRequested, customerUrl }: Payment, at: Date): Date | null {
   if (status === 'refund_pending' || (status === 'intended' && cancelRequested)) return at;
-  return status === 'intended' ? new Date(at.getTime() + STALE_INTENT_MS) : null;
+  const waitMs = customerUrl ? CUSTOMER_MS : STALE_INTENT_MS;
+  return status === 'intended' ? new Date(at.getTime() + waitMs) : null;
 }

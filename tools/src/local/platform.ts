@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
@@ -51,6 +52,8 @@ export class LocalPlatform {
   postgres!: PostgresServer;
   provider!: Child;
   mail!: Child;
+  /** What the payment provider signs its notices with. */
+  readonly webhookSecret = randomBytes(24).toString('hex');
   #keys!: KeyRing;
   readonly #natsRevival: Revival;
   readonly #postgresRevival: Revival;
@@ -117,6 +120,8 @@ export class LocalPlatform {
         PORT: `${ports.provider}`,
         SLOW_CHARGE_MS: `${this.settings.slowChargeMs}`,
         STATE_FILE: join(dir, 'provider.journal'),
+        WEBHOOK_URL: `http://127.0.0.1:${ports.payment}/webhooks/payments`,
+        WEBHOOK_SECRET: this.webhookSecret,
       });
       this.mail = this.#tool('mail-sink', `${this.addresses.mail}/health`, {
         SMTP_PORT: `${ports.smtp}`,
@@ -146,7 +151,7 @@ export class LocalPlatform {
     const { dir, ports, orderDeadline } = this.settings;
     const env: Record<Service, Record<string, string>> = {
       order: { ORDER_DEADLINE: orderDeadline },
-      payment: { PROVIDER_URL: this.addresses.provider },
+      payment: { PROVIDER_URL: this.addresses.provider, PROVIDER_WEBHOOK_SECRET: this.webhookSecret },
       inventory: {},
       notification: { SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`, MAIL_FROM: 'Pavane <orders@pavane.example>' },
     };

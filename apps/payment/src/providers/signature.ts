@@ -26,6 +26,14 @@ export function trusted(
   if (!signed) throw new UntrustedNotice(`the ${name} header does not sign this body with our secret`);
   if (!/^\d+$/.test(seconds) || Math.abs(nowMs - Number(seconds) * 1000) > OLDEST_MS)
     throw new UntrustedNotice(`the ${name} header was made at ${seconds}, more than 5 minutes from now`);
-  const parsed: unknown = JSON.parse(body.toString('utf8'));
-  return (parsed ?? {}) as Readonly<Record<string, unknown>>;
+  return objectIn(body);
+}
+
+function objectIn(body: Buffer): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(body.toString('utf8'));
+    return Object(parsed) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    throw new UntrustedNotice('the notice is signed and is not JSON', { cause: error });
+  }
 }
