@@ -36,7 +36,7 @@ const WRONG = {
 /** Of a service's own variables those that are set and wrong, and those that are not set at all. */
 const OWN: Record<Service, { wrong: Record<string, string>; missing: string[] }> = {
   order: { wrong: { ORDER_DEADLINE: 'a while' }, missing: [] },
-  payment: { wrong: { PROVIDER_TIMEOUT: 'x' }, missing: ['PROVIDER_URL'] },
+  payment: { wrong: { PROVIDER_API: 'guess', PROVIDER_TIMEOUT: 'x' }, missing: ['PROVIDER_URL'] },
   inventory: { wrong: {}, missing: [] },
   notification: { wrong: { SMTP_URL: 'http://nowhere' }, missing: ['MAIL_FROM'] },
 };

@@ -19,12 +19,13 @@ export interface Call {
   params: Readonly<Record<string, string>>;
   query: URLSearchParams;
   header(name: string): string | undefined;
-  /** The parsed JSON object; empty when there is no body. */
+  /** The parsed JSON object, or the fields of a form; empty when there is no body. */
   body: Readonly<Record<string, unknown>>;
 }
 
 export interface Answer {
   status: number;
+  headers?: Readonly<Record<string, string>>;
   body?: unknown;
 }
 
@@ -78,10 +79,12 @@ export async function serveHttp(routes: Routes, { host = '127.0.0.1', port }: Li
     // An idle connection would keep a closing server open.
     if (!server.listening) response.setHeader('connection', 'close');
     if (result.body === undefined) {
-      response.writeHead(result.status).end();
+      response.writeHead(result.status, result.headers).end();
       return;
     }
-    response.writeHead(result.status, { 'content-type': 'application/json' }).end(JSON.stringify(result.body));
+    response
+      .writeHead(result.status, { 'content-type': 'application/json', ...result.headers })
+      .end(JSON.stringify(result.body));
   }
 
   const bound = await listen(server, host, port);
@@ -144,9 +147,12 @@ async function readBody(request: IncomingMessage): Promise<Record<string, unknow
     chunks.push(chunk);
   }
   if (size === 0) return {};
+  const text = Buffer.concat(chunks).toString('utf8');
+  if (request.headers['content-type']?.startsWith('application/x-www-form-urlencoded'))
+    return Object.fromEntries(new URLSearchParams(text));
   let parsed: unknown;
   try {
-    parsed = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    parsed = JSON.parse(text);
   } catch {
     throw new Refused(400, { error: 'the body is not JSON' });
   }

@@ -15,6 +15,7 @@ export {
   type Settings,
 } from './local/settings.js';
 export { type HttpServer } from './http.js';
+export { type PaymentIntentsOptions, startPaymentIntents } from './payment-intents/payment-intents.js';
 export { type ProviderOptions, startProvider } from './provider/provider.js';
 export { type Audit, audit, type AuditOptions } from './verify/audit.js';
 export type { Evidence } from './verify/evidence.js';

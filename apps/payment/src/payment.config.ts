@@ -1,8 +1,11 @@
 import { Duration, ServiceConfig, Variable } from '@pavane/service';
-import { IsIn, IsOptional, IsString, IsUrl } from 'class-validator';
+import { IsIn, IsOptional, IsString, IsUrl, ValidateIf } from 'class-validator';
 import { type ProviderApi, providers } from './providers/index.js';
 
 const APIS = Object.keys(providers) as ProviderApi[];
+
+const WEB = { require_tld: false, require_protocol: true, protocols: ['http', 'https'] };
+const needsAccount = (api: unknown): boolean => api === 'payment-intents';
 
 /** What the payment service reads from its environment. */
 export class PaymentConfig extends ServiceConfig {
@@ -12,10 +15,7 @@ export class PaymentConfig extends ServiceConfig {
   PROVIDER_API: ProviderApi = 'simulated';
 
   /** Where the payment provider answers, e.g. `http://127.0.0.1:4010`; a path in it comes before those of the API. */
-  @IsUrl(
-    { require_tld: false, require_protocol: true, protocols: ['http', 'https'] },
-    { message: 'an http or https URL' },
-  )
+  @IsUrl(WEB, { message: 'an http or https URL' })
   @Variable({ example: 'http://127.0.0.1:4010' })
   PROVIDER_URL!: string;
 
@@ -23,7 +23,7 @@ export class PaymentConfig extends ServiceConfig {
   @Duration({ min: 10, example: '3s' }) PROVIDER_TIMEOUT = 3000;
 
   /** What the provider knows us by, when it asks. */
-  @IsOptional()
+  @ValidateIf(({ PROVIDER_API, PROVIDER_API_KEY }) => needsAccount(PROVIDER_API) || PROVIDER_API_KEY !== undefined)
   @IsString({ message: 'the secret key of an account at the provider' })
   @Variable({ secret: true })
   PROVIDER_API_KEY?: string;
@@ -33,4 +33,10 @@ export class PaymentConfig extends ServiceConfig {
   @IsString({ message: 'the secret that the provider signs webhooks with' })
   @Variable({ secret: true })
   PROVIDER_WEBHOOK_SECRET?: string;
+
+  /** Where customers come back to from their bank, when the API asks for it. */
+  @ValidateIf(({ PROVIDER_API }) => needsAccount(PROVIDER_API))
+  @IsUrl(WEB, { message: 'an http or https URL' })
+  @Variable({ example: 'https://shop.example.com/thanks' })
+  PROVIDER_RETURN_URL = '';
 }

@@ -97,6 +97,7 @@ describeChart('the chart, rendered', () => {
         ...to('namespace monitoring:4318', ...SERVICES),
         'order-test -> order:3000',
         'namespace ingress-nginx -> order:3000',
+        'namespace ingress-nginx -> payment:3001',
         ...SERVICES.map((service, index) => `namespace monitoring -> ${service}:${3000 + index}`),
         ...to('namespace kube-system:53', ...SERVICES, 'provision', 'migrate', 'order-test'),
       ].toSorted(),
@@ -167,6 +168,15 @@ describeChart('the chart, rendered', () => {
     expect(find('prod', 'Deployment', 'order').spec.replicas).toBeUndefined();
     expect(find('prod', 'HorizontalPodAutoscaler', 'order').spec).toMatchObject({ minReplicas: 3, maxReplicas: 10 });
     expect(find('dev', 'Deployment', 'order').spec.replicas).toBe(1);
+  });
+
+  it('lets webhooks and their customers in where there is a secret to verify them with', () => {
+    const paths = (set: string) =>
+      find(set, 'Ingress', 'order').spec.rules[0].http.paths.map(({ path }: { path: string }) => path);
+    expect(paths('prod')).toEqual(['/orders', '/payments', '/webhooks/payments']);
+    const without = 'a provider without webhooks, and an Ingress';
+    expect(paths(without)).toEqual(['/orders']);
+    expect(allowedEdges(of(without))).not.toContain('namespace ingress-nginx -> payment:3001');
   });
 
   it('tests itself by placing an order', () => {

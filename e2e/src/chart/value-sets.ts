@@ -13,6 +13,11 @@ export const VALUE_SETS: Record<string, readonly string[]> = {
     'services.payment.env.PROVIDER_URL=https://payments.example.com',
     'services.notification.secrets.SMTP_URL=smtp',
   ),
+  'a provider without webhooks, and an Ingress': set(
+    'services.payment.env.PROVIDER_URL=https://payments.example.com',
+    'services.notification.secrets.SMTP_URL=smtp',
+    'ingress.host=shop.example.com',
+  ),
   'dev with TLS to NATS': [...dev, ...set('nats.tls.enabled=true')],
   'dev with one nats-server': [...dev, ...set('nats.replicas=1')],
   'dev with monitoring and traces': [

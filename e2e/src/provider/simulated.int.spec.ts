@@ -21,6 +21,7 @@ describe('the simulated provider behind its adapter', () => {
           PROVIDER_TIMEOUT: TIMEOUT_MS,
           PROVIDER_API_KEY: wrongCredentials ? 'another' : 'key',
           PROVIDER_WEBHOOK_SECRET: 'whsec',
+          PROVIDER_RETURN_URL: '',
         }),
       async books(orderId) {
         const { charges } = (await (await fetch(`${provider.url}/ledger`)).json()) as { charges: Charge[] };
