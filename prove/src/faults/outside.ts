@@ -25,6 +25,35 @@ export const outside: readonly Fault[] = [
     },
   },
   {
+    name: 'provider-answers-wrongly',
+    about: 'the payment provider answers 404, 401, a redirect to a login page, 429, 500, 503 and a page, for 2 s each',
+    async run(scene) {
+      for (const answer of ['not-found', 'unauthorized', 'login', 'too-many', 'server-error', 'maintenance', 'page']) {
+        await scene.faults('provider', { answer });
+        await scene.lasts(2000);
+      }
+      await scene.faults('provider');
+    },
+  },
+  {
+    name: 'provider-waits-for-customers',
+    about:
+      'payments wait for customers at the bank: every second one comes, while payment is killed or after, and the others never',
+    stage: () => ({
+      wishes: [{ items: [{ sku: 'CUP', quantity: 1 }], paymentMethod: 'card_3ds' }],
+      settings: { orderDeadline: '8s' },
+    }),
+    async run(scene) {
+      for (let i = 0; i < 3; i++) {
+        await scene.accepted(40);
+        scene.kill('payment');
+        await sendToBank(scene);
+        await scene.platform.services.get('payment')!.ready();
+        await sendToBank(scene);
+      }
+    },
+  },
+  {
     name: 'provider-sigkill',
     about: 'SIGKILL of the payment provider, three times',
     run: (scene) => killThrice(scene, 'provider'),
@@ -65,6 +94,13 @@ async function killThrice(scene: Scene, who: 'provider' | 'mail'): Promise<void>
     await scene.accepted(40);
     await child.ready();
   }
+}
+
+/** Every second customer of those whose payment waits pays at the bank. */
+async function sendToBank({ platform, clients }: Scene): Promise<void> {
+  const some = clients.accepted.filter((_, index) => index % 2 === 0);
+  const url = (id: string) => `${platform.addresses.provider}/charges/${id}/authenticate`;
+  await Promise.all(some.map((id) => fetch(url(id), { method: 'POST' })));
 }
 
 async function refusalsLeft({ platform }: Scene): Promise<number> {

@@ -72,6 +72,15 @@ describe('without faults', () => {
     expect(endingOf({ ...calm, wishes: [{ ...wish!, card: 'slow' }] })).toEqual([undefined, ['deadline_passed']]);
   });
 
+  it('ends an order as its customer pays in time at the bank, or not', () => {
+    const [wish] = calm.wishes;
+    const endings = Array.from({ length: 20 }, (_, seed) =>
+      endingOf({ ...calm, seed, wishes: [{ ...wish!, card: '3ds' }] }),
+    );
+    expect(endings.filter(([violation]) => violation)).toEqual([]);
+    expect(new Set(endings.flatMap(([, ending]) => ending))).toEqual(new Set(['confirmed', 'deadline_passed']));
+  });
+
   it('confirms one of two orders that want the same last pieces', () => {
     const [violation, endings] = endingOf({ ...calm, wishes: [calm.wishes[0]!, calm.wishes[0]!] });
     expect(violation).toBeUndefined();

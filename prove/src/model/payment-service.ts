@@ -16,6 +16,7 @@ import { ModelService, type Surroundings } from './service.js';
 import type { Process, Work } from './work.js';
 
 const STALE_INTENT_MS = 10_000;
+const CUSTOMER_MS = 1000;
 
 interface Row {
   payment: Payment;
@@ -60,10 +61,10 @@ export class PaymentService
     this.rows.set(orderId, { payment, dueAt: this.#dueOf(payment), tries: 0 });
   }
 
-  #dueOf({ status, cancelRequested }: Payment): number | undefined {
+  #dueOf({ status, cancelRequested, customerUrl }: Payment): number | undefined {
     const { ms } = this.around.clock;
     if (status === 'refund_pending' || (status === 'intended' && cancelRequested)) return ms;
-    return status === 'intended' ? ms + STALE_INTENT_MS : undefined;
+    return status === 'intended' ? ms + (customerUrl ? CUSTOMER_MS : STALE_INTENT_MS) : undefined;
   }
 
   stateOf(orderId: string): string {
@@ -94,7 +95,7 @@ export class PaymentService
       return;
     }
     const settle: PaymentMessage = { type: 'settle', orderId, data: answer };
-    yield* this.handle(process, settle, atIntent ? undefined : delivery);
+    yield* this.handle(process, settle, atIntent || answer.type === 'waiting' ? undefined : delivery);
   }
 
   /** Brings an intent to an end: charges it, or voids it once it may not be charged any more. */

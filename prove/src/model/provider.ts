@@ -22,6 +22,8 @@ interface Request {
 
 /** How long a slow card takes: longer than any order may last. */
 const SLOW_MS = 45_000;
+/** How long a customer may take at the bank: sometimes longer than the order lasts. */
+const CUSTOMER_MS = 40_000;
 
 /** Of a hundred calls for a refund, how many go wrong either way while faults strike: there are few of them. */
 const REFUND_TROUBLE = 20;
@@ -31,7 +33,7 @@ export class Provider {
   readonly accounts = new Map<string, Account>();
   /** Refunds given, by idempotency key. */
   readonly refunds = new Map<string, number>();
-  /** Requests the provider works on or that are still on their way, though nobody waits for them any more. */
+  /** Requests the provider works on, whose customer is at the bank, or that are on their way though nobody waits for them. */
   readonly #under: { request: Request; at: number }[] = [];
 
   constructor(
@@ -55,7 +57,12 @@ export class Provider {
         this.#under.push({ request, at: this.clock.ms + SLOW_MS });
       return { type: 'unknown' };
     }
-    return yield* this.#answered(this.#decide(request));
+    if (method === '3ds' && !this.accounts.has(key)) {
+      if (!this.#under.some((one) => one.request.key === key))
+        this.#under.push({ request, at: this.clock.ms + this.chance.int(1000, CUSTOMER_MS) });
+      return yield* this.#answered({ type: 'waiting', reference: key, customerUrl: key });
+    }
+    return yield* this.#answered({ type: this.#decide(request), reference: key });
   }
 
   *void(key: string, orderId: string): Work<Answer | Unknown> {
@@ -64,7 +71,7 @@ export class Provider {
     if (this.chance.strikes()) return { type: 'unknown' };
     const known = this.accounts.get(key);
     if (!known) this.accounts.set(key, { orderId, status: 'voided', amount: 0, captures: 0, refunded: 0 });
-    return yield* this.#answered(known?.status ?? 'voided');
+    return yield* this.#answered({ type: known?.status ?? 'voided', reference: key });
   }
 
   /** Resolves to whether it was given. */
@@ -105,10 +112,10 @@ export class Provider {
     return status;
   }
 
-  *#answered(settlement: Settlement): Work<Answer | Unknown> {
+  *#answered(answer: Answer): Work<Answer | Unknown> {
     if (this.chance.strikes()) return { type: 'unknown' };
     yield 'answered';
-    return { type: settlement };
+    return answer;
   }
 
   #orAway(): void {

@@ -5,7 +5,7 @@ import { type Random, randomOf } from '../random.js';
 /** What one customer wants, and how card and mailbox answer. */
 export interface Wish {
   items: OrderItem[];
-  card: 'ok' | 'declined' | 'slow';
+  card: 'ok' | 'declined' | 'slow' | '3ds';
   mailbox: 'ok' | 'refused';
   /** Whether the customer cancels at some moment after the order was accepted. */
   cancels: boolean;
@@ -38,7 +38,7 @@ const anyWish: fc.Arbitrary<Wish> = fc.record({
     minLength: 1,
     maxLength: 2,
   }),
-  card: fc.constantFrom('ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'declined', 'slow'),
+  card: fc.constantFrom('ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'declined', 'slow', '3ds'),
   mailbox: fc.constantFrom('ok', 'ok', 'ok', 'refused'),
   cancels: fc.constantFrom(false, false, true),
 });

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { eventually } from '@pavane/testing';
-import type { HttpServer } from '../http.js';
+import { type HttpServer, serveHttp } from '../http.js';
 import { spawnMain } from '../spawn-main.js';
+import { signatureOf } from '../webhooks.js';
 import { startProvider } from './provider.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'pavane-spec-'));
@@ -67,6 +68,29 @@ describe('a charge', () => {
     expect(await ledger()).toMatchObject({ captured: 1250 });
     expect(await charge('o1', { method: 'card_lost_reply' })).toMatchObject({ status: 200 });
     expect(await ledger()).toMatchObject({ captured: 1250, charges: [{ captures: 1 }] });
+  });
+
+  it('waits for its customer for card_3ds, and is captured once when the customer has been to the bank', async () => {
+    const { status, body } = await charge('o1', { method: 'card_3ds' });
+    expect([status, body]).toEqual([
+      202,
+      { key: 'o1', status: 'waiting', customerUrl: `${provider.url}/charges/o1/authenticate` },
+    ]);
+    expect(await charge('o1', { method: 'card_3ds' })).toEqual({ status, body });
+    expect(await get('/charges/o1')).toMatchObject({ body: { status: 'waiting' } });
+    expect(await post('/charges/o1/authenticate')).toMatchObject({ status: 200 });
+    expect(await charge('o1', { method: 'card_3ds' })).toMatchObject({ status: 200, body: { status: 'captured' } });
+    expect((await ledger()).charges).toMatchObject([{ captures: 1 }]);
+    expect(await post('/charges/o1/authenticate')).toMatchObject({ status: 404 });
+  });
+
+  it('that waits is declined when the customer declines, and ended by a void', async () => {
+    for (const key of ['o1', 'o2']) await charge(key, { method: 'card_3ds' });
+    await post('/charges/o1/authenticate', { decline: true });
+    expect(await charge('o1', { method: 'card_3ds' })).toMatchObject({ status: 402 });
+    await post('/charges/o2/void');
+    expect(await post('/charges/o2/authenticate')).toMatchObject({ status: 404 });
+    expect(await ledger()).toMatchObject({ captured: 0 });
   });
 
   it('is refused when it makes no sense', async () => {
@@ -158,8 +182,60 @@ describe('faults', () => {
     expect(await charge('o1')).toMatchObject({ status: 201 });
   });
 
+  it.each([
+    ['not-found', 404],
+    ['unauthorized', 401],
+    ['login', 302],
+    ['too-many', 429],
+    ['server-error', 500],
+    ['maintenance', 503],
+    ['page', 200],
+  ])('answer %s instead of doing what is asked', async (answer, status) => {
+    await post('/faults', { answer });
+    const { status: got } = await fetch(`${provider.url}/charges`, { method: 'POST', redirect: 'manual' });
+    expect(got).toBe(status);
+    await post('/faults', { answer: null });
+    expect(await get('/charges/o1')).toMatchObject({ status: 404 });
+    expect(await charge('o1')).toMatchObject({ status: 201 });
+  });
+
   it('that do not exist are refused', async () => {
+    expect(await post('/faults', { answer: 'toString' })).toMatchObject({ status: 422 });
     expect(await post('/faults', { latency: 5 })).toMatchObject({ status: 422 });
+  });
+});
+
+describe('an account', () => {
+  it('is named by a key, without which nothing is done', async () => {
+    await provider.close();
+    provider = await startProvider({ port: 0, apiKey: 'secret' });
+    for (const refused of [charge('o1'), post('/charges/o1/void'), refund('r1', { key: 'o1', amount: 1 })])
+      expect(await refused).toMatchObject({ status: 401 });
+    const known = { 'idempotency-key': 'o1', authorization: 'Bearer secret' };
+    const body = { amount: 1250, currency: 'EUR', method: 'card_ok' };
+    expect(await call('POST', '/charges', body, known)).toMatchObject({ status: 201 });
+  });
+
+  it('is told of what was decided while nobody waited, signed, and again until it has taken it', async () => {
+    const taken: string[] = [];
+    const merchant = await serveHttp(
+      {
+        'POST /hook': ({ header, body }) => {
+          taken.push(String(header('webhook-signature')));
+          expect(body).toEqual({ type: 'charge.decided', key: 'o1' });
+          return { status: taken.length === 1 ? 503 : 204 };
+        },
+      },
+      { port: 0 },
+    );
+    await provider.close();
+    provider = await startProvider({ port: 0, webhook: { url: `${merchant.url}/hook`, secret: 's' } });
+    await charge('o1', { method: 'card_3ds' });
+    await post('/charges/o1/authenticate');
+    await eventually(() => expect(taken).toHaveLength(2));
+    const [, seconds] = /^t=(\d+),v1=[0-9a-f]{64}$/.exec(taken[1]!)!;
+    expect(taken[1]).toBe(signatureOf('{"type":"charge.decided","key":"o1"}', 's', Number(seconds)));
+    await merchant.close();
   });
 });
 
