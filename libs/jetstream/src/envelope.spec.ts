@@ -45,6 +45,9 @@ describe('an event', () => {
     ['ce-subject', 'o2'],
     ['ce-time', '2026-13-45T00:00:00Z'],
     ['ce-time', 'Fri, 02 Jan 2026'],
+    ['ce-time', '2026-02-30T00:00:00Z'],
+    ['ce-time', '2026-01-02T03:04:05'],
+    ['ce-time', '2026-W49'],
   ])('is unprocessable when %s is %j', (name, value) => {
     const failing = () => decode({ ...toHeaders(event), [name]: value });
     expect(failing).toThrow(
@@ -58,7 +61,7 @@ describe('an event', () => {
 });
 
 describe('a body', () => {
-  const body = (text: string) => decodeBody({ subject: 's', string: () => text });
+  const body = (text: string) => decodeBody({ subject: 's', data: Buffer.from(text) });
 
   it('is a JSON object', () => {
     expect(body('{"a":1}')).toEqual({ a: 1 });
@@ -66,6 +69,11 @@ describe('a body', () => {
 
   it.each(['', '{', '[]', 'null', '"a"', '1'])('is unprocessable as %j', (text) => {
     expect(() => body(text)).toThrow(expect.objectContaining({ code: 'UNPROCESSABLE' }));
+  });
+
+  it('is unprocessable when it is not UTF-8, rather than changed', () => {
+    const data = Buffer.from('{"a":"\xff"}', 'latin1');
+    expect(() => decodeBody({ subject: 's', data })).toThrow(/not JSON in UTF-8/);
   });
 });
 

@@ -31,7 +31,8 @@ export interface Expected {
 /** Printable ASCII without the colon, as in HTTP. */
 const NAME = /^[!-9;-~]+$/;
 const LINE_END = /[\r\n]/;
-const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i;
+const RFC_3339 = /^(\d{4}-\d{2})-(\d{2})T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/i;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The NATS headers of an event. */
 export function toHeaders(event: CloudEvent): Record<string, string> {
@@ -75,19 +76,19 @@ export function decodeEvent(subject: string, headers: Record<string, string>, ex
       expected.source ? `'${expected.source}'` : 'given',
     ),
     subject: must('ce-subject', key ? equals(key) : given, key ? `'${key}', the last token of the subject` : 'given'),
-    time: must('ce-time', (v) => RFC_3339.test(v) && !Number.isNaN(Date.parse(v)), 'a time as in RFC 3339'),
+    time: must('ce-time', isTime, 'a time as in RFC 3339'),
     ...(traceparent ? { traceparent } : {}),
     ...(tracestate ? { tracestate } : {}),
   };
 }
 
 /** The JSON object in a message's body. Throws `Unprocessable` when it is anything else. */
-export function decodeBody(message: { subject: string; string(): string }): Record<string, unknown> {
+export function decodeBody(message: { subject: string; data: Uint8Array }): Record<string, unknown> {
   let body: unknown;
   try {
-    body = JSON.parse(message.string());
+    body = JSON.parse(utf8.decode(message.data));
   } catch (cause) {
-    throw junk(message.subject, 'its body is not JSON', cause);
+    throw junk(message.subject, 'its body is not JSON in UTF-8', cause);
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw junk(message.subject, 'its body is JSON but not an object');
@@ -117,6 +118,18 @@ export function fromMsgHdrs(from: MsgHdrs | undefined): Record<string, string> {
   const record: Record<string, string> = {};
   for (const [name, [value = '']] of from ?? []) record[name] = value;
   return record;
+}
+
+function isTime(text: string): boolean {
+  const [, month, day] = RFC_3339.exec(text) ?? [];
+  // `Date.parse` takes the 30th of February for the 2nd of March.
+  return month !== undefined && !Number.isNaN(Date.parse(text)) && Number(day) <= daysIn(month);
+}
+
+function daysIn(month: string): number {
+  const next = new Date(`${month}-01T00:00:00Z`);
+  next.setUTCMonth(next.getUTCMonth() + 1, 0);
+  return next.getUTCDate();
 }
 
 function junk(subject: string, what: string, cause?: unknown): Unprocessable {

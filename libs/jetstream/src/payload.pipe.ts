@@ -4,10 +4,12 @@ import type { ValidationError } from 'class-validator';
 import { Unprocessable } from './errors.js';
 import { instanceOf } from './payload.instance.js';
 import { holds, rulesOf } from './payload.rules.js';
+import { flawsOf, MAX_NAMED } from './structure.js';
 
 /**
- * Makes a payload an instance of its class and checks it: unknown and wrong fields are `Unprocessable`. What holds is
- * found to do so by rules that are looked up once; only what does not goes through class-validator, which says why.
+ * Makes a payload an instance of its class and checks it: unknown and wrong fields are `Unprocessable`. How it is built is
+ * judged first. What holds is found to do so by rules that are looked up once; only what does not goes through
+ * class-validator, which says why.
  */
 @Injectable()
 export class PayloadPipe extends ValidationPipe {
@@ -16,15 +18,21 @@ export class PayloadPipe extends ValidationPipe {
       whitelist: true,
       forbidNonWhitelisted: true,
       transform: true,
-      exceptionFactory: (errors) =>
-        new Unprocessable(
-          `The payload is not valid: ${errors.flatMap((error) => describe(error)).join('; ')}. Correct the publisher, then replay the dead letter.`,
-        ),
+      exceptionFactory: (errors) => invalid(errors.flatMap((error) => describe(error))),
     });
   }
 
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    const { type, metatype } = metadata;
+    const { type, metatype, data } = metadata;
+    if (type !== 'custom') {
+      const { named, count } = flawsOf(value, metatype, data);
+      if (count > 0) {
+        throw invalid(
+          named.map(({ field, message }) => `${field} ${message}`),
+          count,
+        );
+      }
+    }
     if (type !== 'custom' && metatype && rulesOf(metatype)) {
       try {
         const payload: unknown = instanceOf(metatype as new () => object, value) ?? plainToInstance(metatype, value);
@@ -35,6 +43,12 @@ export class PayloadPipe extends ValidationPipe {
     }
     return super.transform(value, metadata);
   }
+}
+
+function invalid(wrong: string[], count = wrong.length): Unprocessable {
+  const more = count > MAX_NAMED ? [`and ${count - MAX_NAMED} more`] : [];
+  const all = [...wrong.slice(0, MAX_NAMED), ...more].join('; ');
+  return new Unprocessable(`The payload is not valid: ${all}. Correct the publisher, then replay the dead letter.`);
 }
 
 function describe(error: ValidationError, path = ''): string[] {

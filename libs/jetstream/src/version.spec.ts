@@ -41,6 +41,12 @@ describe('what an event of an earlier version carries', () => {
     expect(toPresent({ via: 'WEB' }, 'orders.created.v2', { ...subscription, earlier })).toEqual({ via: 'WEB' });
   });
 
+  it('is judged before it is turned into anything', () => {
+    expect(() => toPresent({ via: 'WEB\0' }, 'orders.created.v1', { ...subscription, earlier })).toThrow(
+      /via must not contain the character/,
+    );
+  });
+
   it('is unprocessable when it cannot be', () => {
     expect(() => toPresent({}, 'orders.created.v1', { ...subscription, earlier })).toThrow(
       expect.objectContaining({

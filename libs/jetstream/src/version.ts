@@ -1,4 +1,5 @@
 import { toError, Unprocessable } from './errors.js';
+import { flawsOf } from './structure.js';
 import type { Subscription } from './subscription.js';
 
 /** Longer than any deploy takes: what nobody knows by then is a mistake. */
@@ -27,6 +28,8 @@ export function toPresent(data: Record<string, unknown>, type: string, { earlier
   const upcast = earlier?.[type];
   if (!upcast) return data;
   try {
+    const [flaw] = flawsOf(data).named;
+    if (flaw) throw new TypeError(`${flaw.field} ${flaw.message}`);
     return upcast(data);
   } catch (cause) {
     throw new Unprocessable(
