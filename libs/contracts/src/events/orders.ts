@@ -1,6 +1,6 @@
 import { Type } from 'class-transformer';
-import { IsDefined, IsEmail, IsIn, IsISO8601, IsString, Length, ValidateNested } from 'class-validator';
-import { Money, WithItems } from './values.js';
+import { IsDefined, IsEmail, IsIn, IsString, Length, ValidateNested } from 'class-validator';
+import { IsTimestamp, Money, WithItems } from './values.js';
 
 /** Why an order was cancelled; `GET /orders/:id` answers the same words. */
 export const CANCEL_REASONS = ['payment_failed', 'out_of_stock', 'deadline_passed', 'customer_request'] as const;
@@ -13,7 +13,7 @@ export class OrdersCreated extends WithItems {
   @IsDefined() @ValidateNested() @Type(() => Money) total!: Money;
   @IsString() @Length(1, 64) paymentMethod!: string;
   /** No charge may start after this moment (UTC). */
-  @IsISO8601() deadlineAt!: string;
+  @IsTimestamp() deadlineAt!: string;
 }
 
 /** The order ended well: paid and reserved. */
@@ -31,5 +31,5 @@ export class OrdersCancelled {
 
 /** The order's deadline has come (a scheduled message the order service set when the order was placed). */
 export class TimersDeadline {
-  @IsISO8601() deadlineAt!: string;
+  @IsTimestamp() deadlineAt!: string;
 }

@@ -4,7 +4,9 @@ import {
   ArrayMaxSize,
   ArrayMinSize,
   IsInt,
+  IsISO8601,
   IsNotEmpty,
+  IsRFC3339,
   IsString,
   Length,
   Matches,
@@ -19,9 +21,19 @@ export const MAX_QUANTITY = 10_000;
 /** The most lines one order may have. */
 export const MAX_LINES = 50;
 
+/** The largest amount of money, in minor units: what the databases hold. */
+export const MAX_AMOUNT = 2_147_483_647;
+
+/** A moment as RFC 3339 writes it: a real date, a time and a zone. The one rule knows the form, the other the calendar. */
+export const IsTimestamp = (): PropertyDecorator => (target, property) => {
+  IsRFC3339()(target, property);
+  IsISO8601({ strict: true, strictSeparator: true })(target, property);
+  MaxLength(35)(target, property);
+};
+
 /** An amount of money in integer minor units (cents), with its ISO 4217 currency. */
 export class Money {
-  @IsInt() @Min(0) amount!: number;
+  @IsInt() @Min(0) @Max(MAX_AMOUNT) amount!: number;
   @IsString() @Length(3, 3) currency!: string;
 }
 
