@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import type { INestApplication } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
@@ -7,6 +6,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { rateLimit } from 'express-rate-limit';
 import helmet from 'helmet';
 import type { ServiceConfig } from './config.js';
+import { jsonBody } from './json-body.js';
 import { ProblemFilter } from './problem.filter.js';
 import { problem } from './problems.js';
 import { httpValidation } from './validation.js';
@@ -18,7 +18,7 @@ const OPERATIONS = /^\/(health|metrics)\b/;
 
 /**
  * The HTTP door of a service: traces, measures, secures and limits requests, validates them and answers errors as
- * problems. Create the app with `bodyParser: false` and call this before `app.init()`.
+ * problems. Create the app on a `ServiceHttpAdapter` with `bodyParser: false` and call this before `app.init()`.
  */
 export function configureHttp(app: INestApplication, name: string, config: ServiceConfig): void {
   const http = app as NestExpressApplication;
@@ -27,26 +27,10 @@ export function configureHttp(app: INestApplication, name: string, config: Servi
   http.use(traceRequests());
   http.use(security());
   if (config.RATE_LIMIT > 0) http.use(limit(config.RATE_LIMIT));
-  http.useBodyParser('json', { limit: config.BODY_LIMIT });
-  http.use(onlyJson);
+  http.use(jsonBody(config.BODY_LIMIT));
   http.useGlobalFilters(new ProblemFilter());
   http.useGlobalPipes(httpValidation());
   document(http, name);
-  patience(app.getHttpServer() as Server);
-}
-
-function patience(server: Server): void {
-  // Longer than the minute proxies keep idle connections: whoever closes first must be the one who sends.
-  server.keepAliveTimeout = 65_000;
-  // A request of at most BODY_LIMIT is sent in less, or its sender means to hold the connection.
-  server.requestTimeout = 30_000;
-}
-
-/** Without it a body in another format would read as one in which every field is missing. */
-function onlyJson(request: Request, _response: Response, next: NextFunction): void {
-  const sent = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
-  if (request.body !== undefined || !sent) return next();
-  next(problem(415, 'unsupported-media-type', { detail: 'Send JSON, with Content-Type: application/json.' }));
 }
 
 function security(): RequestHandler {

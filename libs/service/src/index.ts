@@ -12,6 +12,7 @@ export {
   type VariableOptions,
 } from './config-variables.js';
 export { ShutdownCoordinator } from './coordinator.js';
+export { ServiceHttpAdapter } from './http-server.js';
 export { configureHttp } from './http.js';
 export { Intake } from './intake.js';
 export { Loop, type LoopOptions } from './loop.js';

@@ -63,8 +63,6 @@ export function asProblem(exception: unknown): ProblemException {
   }
   const status = statusOf(exception);
   const message = messageOf(exception);
-  if (status === 413) return problem(413, 'body-too-large', { detail: 'Send less at once.' });
-  if (isParserError(exception)) return problem(400, 'malformed-json', { detail: message });
   if (exception instanceof HttpException && status === 404 && /^Cannot [A-Z]+ /.test(message)) {
     return problem(404, 'unknown-route', { detail: message });
   }
@@ -91,12 +89,6 @@ function statusOf(exception: unknown): number | undefined {
   if (exception instanceof HttpException) return exception.getStatus();
   const { status, expose } = (exception ?? {}) as { status?: unknown; expose?: unknown };
   return typeof status === 'number' && expose === true ? status : undefined;
-}
-
-/** Not any SyntaxError: one of a handler's own is a fault of the server. */
-function isParserError(exception: unknown): boolean {
-  const cause = exception instanceof HttpException ? exception.cause : exception;
-  return (cause as { type?: unknown } | null)?.type === 'entity.parse.failed';
 }
 
 function messageOf(exception: unknown): string {

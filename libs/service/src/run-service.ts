@@ -12,6 +12,7 @@ import type { Pool } from 'pg';
 import type { ServiceConfig } from './config.js';
 import { ShutdownCoordinator } from './coordinator.js';
 import { HttpDrain } from './http-drain.js';
+import { ServiceHttpAdapter } from './http-server.js';
 import { configureHttp } from './http.js';
 import { Intake } from './intake.js';
 import { ConfigError, loadConfig } from './load-config.js';
@@ -37,7 +38,7 @@ export async function runService(appModule: Type): Promise<void> {
 }
 
 async function start(appModule: Type, name: string, config: ServiceConfig): Promise<void> {
-  const app = await NestFactory.create<NestExpressApplication>(appModule, {
+  const app = await NestFactory.create<NestExpressApplication>(appModule, new ServiceHttpAdapter(), {
     logger: new JsonLogger({ service: name, level: config.LOG_LEVEL }),
     bodyParser: false,
     // Webhooks are signed over the bytes that came.
