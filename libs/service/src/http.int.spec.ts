@@ -1,3 +1,4 @@
+import { answersEverything } from '@pavane/testing/requests';
 import { freePort } from '@pavane/testing/servers';
 import { FixtureApp } from './fixtures/fixture-app.js';
 
@@ -53,6 +54,97 @@ describe('an error', () => {
         { field: 'items[1].quantity', message: 'is missing', remedy: 'add it; it must be an integer number' },
       ]),
     });
+  });
+
+  it.each<[string, unknown, string[]]>([
+    ['a list in a list', { items: [[{ sku: 'a', quantity: 1 }]] }, ['items[0]']],
+    ['an empty list in a list', { items: [[]] }, ['items[0]']],
+    ['an object for a list', { items: {} }, ['items']],
+    ['NUL', { items: [{ sku: 'a\0', quantity: 1 }] }, ['items[0].sku']],
+    ['half of a surrogate pair', { items: [], note: 'a\ud800' }, ['note']],
+    ['a list for the whole', [], ['body']],
+    ['text for the whole', 'items', ['body']],
+    ['a field called constructor', { items: [], constructor: {} }, ['constructor']],
+    [
+      'a misspelt field beside what is missing',
+      { items: [{ sku: 'a', kwantity: 1 }] },
+      ['items[0].kwantity', 'items[0].quantity'],
+    ],
+  ])('names the field that is not built as it must be: %s', async (_, body, fields) => {
+    const response = await post(JSON.stringify(body))();
+    expect(response.status).toBe(400);
+    const { errors } = (await response.json()) as { errors: { field: string; remedy: string }[] };
+    expect([...new Set(errors.map(({ field }) => field))]).toEqual(fields);
+    for (const { remedy } of errors) expect(remedy).toMatch(/\w/);
+  });
+
+  it('names a parameter that is wrong', async () => {
+    const id = '7f9c24e8-3b12-4fef-91d4-1f1c2d3e4f50';
+    for (const [query, field] of [
+      ['kind=a&kind=b', 'kind'],
+      ['after=a&after=b', 'after'],
+      ['after=%00', 'after'],
+    ]) {
+      const response = await app.get(`/things/${id}?${query}`);
+      expect([query, response.status]).toEqual([query, 400]);
+      expect(await response.json()).toMatchObject({
+        errors: expect.arrayContaining([expect.objectContaining({ field })]),
+      });
+    }
+  });
+
+  it.each([
+    ['deep nesting', `{"items":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
+    ['very many lines', JSON.stringify({ items: Array.from({ length: 20_000 }, () => ({})) })],
+    [
+      'very many fields',
+      JSON.stringify({ items: [], ...Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`f${i}`, i])) }),
+    ],
+  ])('is short however much is wrong: %s', async (_, body) => {
+    const response = await post(body)();
+    expect(response.status).toBe(400);
+    expect((await response.text()).length).toBeLessThan(4_000);
+  });
+
+  it.each([
+    ['bytes that are not UTF-8', Buffer.from('{"note":"\xff"}', 'latin1'), {}, 400, 'malformed-json'],
+    [
+      'another character set',
+      '{}',
+      { 'content-type': 'application/json; charset=utf-16' },
+      415,
+      'unsupported-media-type',
+    ],
+    ['a compressed body', '{}', { 'content-encoding': 'gzip' }, 415, 'unsupported-media-type'],
+  ])('is a problem for %s', async (_, body, headers, status, slug) => {
+    const response = await app.get('/things', {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ type: `/docs/errors#${slug}` });
+  });
+
+  it('is never a fault of the server, whatever is sent', async () => {
+    const bodies = [
+      {
+        items: [
+          { sku: 'a', quantity: 1 },
+          { sku: 'b', quantity: 2 },
+        ],
+        note: 'n',
+      },
+    ];
+    const paths = [
+      '/things',
+      '/things/7f9c24e8-3b12-4fef-91d4-1f1c2d3e4f50',
+      '/things/*',
+      '/docs/*',
+      '/metrics',
+      '/late',
+    ];
+    await answersEverything({ url: app.url(''), paths, bodies });
   });
 
   it('keeps internals inside and leaves the cause in the log, under the same trace', async () => {

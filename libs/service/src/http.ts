@@ -9,7 +9,7 @@ import type { ServiceConfig } from './config.js';
 import { jsonBody } from './json-body.js';
 import { ProblemFilter } from './problem.filter.js';
 import { problem } from './problems.js';
-import { httpValidation } from './validation.js';
+import { HttpValidationPipe } from './validation.js';
 
 const MINUTE_MS = 60_000;
 
@@ -29,7 +29,7 @@ export function configureHttp(app: INestApplication, name: string, config: Servi
   if (config.RATE_LIMIT > 0) http.use(limit(config.RATE_LIMIT));
   http.use(jsonBody(config.BODY_LIMIT));
   http.useGlobalFilters(new ProblemFilter());
-  http.useGlobalPipes(httpValidation());
+  http.useGlobalPipes(new HttpValidationPipe());
   document(http, name);
 }
 

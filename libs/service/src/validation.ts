@@ -1,23 +1,50 @@
-import { ValidationPipe } from '@nestjs/common';
+import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
+import { flawsOf, MAX_NAMED } from '@pavane/jetstream/structure';
 import type { ValidationError } from 'class-validator';
-import { type FieldProblem, problem, type ProblemException } from './problems.js';
+import { type FieldProblem, problem, ProblemException } from './problems.js';
 
-/** Checks bodies, queries and parameters against their classes; a field they do not declare is refused. */
-export function httpValidation(): ValidationPipe {
-  return new ValidationPipe({
-    transform: true,
-    whitelist: true,
-    forbidNonWhitelisted: true,
-    validationError: { target: false, value: true },
-    exceptionFactory: refused,
-  });
+/**
+ * Checks bodies, queries and parameters against their classes; a field they do not declare is refused. How a value is built
+ * is judged first, so that what it costs to refuse it does not grow with what is wrong.
+ */
+export class HttpValidationPipe extends ValidationPipe {
+  constructor() {
+    super({
+      transform: true,
+      whitelist: true,
+      forbidNonWhitelisted: true,
+      validationError: { target: false, value: true },
+      exceptionFactory: (errors) => refused(errors.flatMap((error) => fieldProblems(error, ''))),
+    });
+  }
+
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    if (metadata.type === 'custom') return super.transform(value, metadata);
+    const { named, count } = flawsOf(value, metadata.metatype, metadata.data);
+    if (count === 0) return super.transform(value, metadata);
+    const found = named.map(({ field, message, remedy }) => ({ field, message, remedy }));
+    if (count > named.length || named.some(({ takeOut }) => !takeOut)) throw refused(found, count);
+    // Without the fields nobody knows it is built well, and whoever misspelt one wants to hear of the others, too.
+    for (const { takeOut } of named) takeOut!();
+    throw refused([...found, ...(await this.problemsOf(value, metadata))]);
+  }
+
+  private async problemsOf(value: unknown, metadata: ArgumentMetadata): Promise<FieldProblem[]> {
+    try {
+      await super.transform(value, metadata);
+      return [];
+    } catch (error) {
+      if (error instanceof ProblemException) return error.given.errors ?? [];
+      throw error;
+    }
+  }
 }
 
-function refused(errors: ValidationError[]): ProblemException {
-  const found = errors.flatMap((error) => fieldProblems(error, ''));
-  const detail =
-    found.length === 1 ? `${found[0]!.field} ${found[0]!.message}` : `${found.length} fields need attention`;
-  return problem(400, 'invalid-request', { detail, errors: found });
+function refused(found: FieldProblem[], count = found.length): ProblemException {
+  const errors = found.slice(0, MAX_NAMED);
+  const more = count > errors.length ? `; these are the first ${errors.length}` : '';
+  const detail = count === 1 ? `${errors[0]!.field} ${errors[0]!.message}` : `${count} fields need attention${more}`;
+  return problem(400, 'invalid-request', { detail, errors });
 }
 
 /** One entry for each field and rule broken, nested objects and arrays included. */
