@@ -90,4 +90,19 @@ describe('messages that commit together', () => {
     // Or the comparison would have shown nothing.
     expect(largest).toBeGreaterThan(10);
   });
+
+  it.each([0, 77, 127])('are not slowed by one that the database refuses among 128: number %i', async (bad) => {
+    const store = new CounterStore();
+    const participant = counters(await databases.pool(), { store });
+    const ids = Array.from({ length: 128 }, (_, i) => `${bad}-${i}`);
+    // The others gather while it is at work.
+    const first = participant.handle(add(`${bad}-first`, 1));
+    const outcomes = await Promise.all(ids.map((id, i) => outcomeOf(participant.handle(add(id, i === bad ? 101 : 1)))));
+    await first;
+
+    expect(outcomes.flatMap((outcome, i) => ('refused' in outcome ? [i] : []))).toEqual([bad]);
+    const [, whole, ...parts] = store.sets;
+    expect(whole).toBe(128);
+    expect(parts.length).toBeLessThanOrEqual(2 * Math.log2(128));
+  });
 });
