@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { answersEverything } from '@pavane/testing/requests';
 import { SERVICES } from '@pavane/tools';
 import { bodyOf, type Order } from './harness/http.js';
 import { Platform, uniqueKey } from './harness/platform.js';
@@ -48,6 +49,11 @@ describe('a bad order is refused with a problem that names the field and the rem
     ['51 lines', { ...bodyOf(), items: Array.from({ length: 51 }, () => ({ sku: 'CUP', quantity: 1 })) }, 400, 'items'],
     ['items that are no list', { ...bodyOf(), items: 'CUP' }, 400, 'items'],
     ['items of null', { ...bodyOf(), items: [null] }, 400, 'items'],
+    ['a list of lines in its list', { ...bodyOf(), items: [bodyOf().items] }, 400, 'items[0]'],
+    ['an empty list in its list', { ...bodyOf(), items: [[]] }, 400, 'items[0]'],
+    ['NUL', { ...bodyOf(), paymentMethod: 'a\0b' }, 400, 'paymentMethod'],
+    ['half of a surrogate pair', { ...bodyOf(), paymentMethod: 'a\ud800b' }, 400, 'paymentMethod'],
+    ['a field called constructor', { ...bodyOf(), constructor: {} }, 400, 'constructor'],
     ['no items', without('items'), 400, 'items'],
     ['no customer', without('customerId'), 400, 'customerId'],
     ['no payment method', without('paymentMethod'), 400, 'paymentMethod'],
@@ -108,6 +114,33 @@ describe('a bad order is refused with a problem that names the field and the rem
       { field: 'Idempotency-Key', message: expect.any(String), remedy: expect.stringMatching(/Send/) },
     ]);
     expect(await stored()).toEqual(before);
+  });
+
+  it.each<[what: string, body: string]>([
+    ['20,000 lines without anything in them', JSON.stringify({ ...bodyOf(), items: Array(20_000).fill({}) })],
+    ['items 20,000 deep', JSON.stringify(bodyOf()).replace(/\[.*\]/, `${'['.repeat(20_000)}${']'.repeat(20_000)}`)],
+  ])('%s, in a few words', async (_, body) => {
+    const answer = await platform.http.post('/orders', body, { 'idempotency-key': uniqueKey() });
+    expect(answer).toMatchObject({ status: 400, body: { errors: [expect.anything()] } });
+    expect(JSON.stringify(answer.body).length).toBeLessThan(1000);
+  });
+
+  it('an id that is none, wherever it stands', async () => {
+    for (const path of ['/orders/x', '/orders/%00', '/orders/x/events'])
+      expect(await platform.http.get(path)).toMatchObject({ status: 400, body: { errors: [{ field: 'id' }] } });
+  });
+
+  it('whatever it is, and never with a fault of the server', async () => {
+    const { body } = await platform.http.postOrder<Order>(bodyOf());
+    const paths = [
+      '/orders',
+      '/orders',
+      '/orders/*',
+      `/orders/${body.id}/*`,
+      `/orders/${body.id}/cancel`,
+      '/products/*',
+    ];
+    await answersEverything({ url: platform.http.url, paths, bodies: [bodyOf()] });
   });
 
   it('explains every problem it names at the address the problem gives', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Body, Controller, Get, Headers, HttpCode, Param, ParseUUIDPipe, Post, Res, Sse } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Res, Sse } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiHeader, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { FlagTable } from '@pavane/contracts';
 import { inTrace, Participant, Relay } from '@pavane/outbox';
@@ -10,7 +10,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { Catalogue } from './order.catalogue.js';
 import { OrderConfig } from './order.config.js';
 import { OrderRequest, OrderView } from './order.http.dto.js';
-import { KEY_MISSING, orderProblem } from './order.problems.js';
+import { isOrderId, KEY_MISSING, orderProblem } from './order.problems.js';
 import { OrderViews } from './order.views.js';
 import type { Order, OrderFact, OrderMessage } from './order.js';
 
@@ -69,13 +69,13 @@ export class OrderHttpController {
 
   @Get('orders/:id')
   @ApiOkResponse({ type: OrderView })
-  order(@Param('id', ParseUUIDPipe) id: string): Promise<OrderView> {
+  order(@Param('id', isOrderId) id: string): Promise<OrderView> {
     return this.views.byId(id);
   }
 
   /** The order's history as it happens (server-sent events), until it has ended and been seen to. */
   @Sse('orders/:id/events')
-  events(@Param('id', ParseUUIDPipe) id: string): Promise<Observable<{ id: string; data: object }>> {
+  events(@Param('id', isOrderId) id: string): Promise<Observable<{ id: string; data: object }>> {
     return this.views.follow(id);
   }
 
@@ -83,7 +83,7 @@ export class OrderHttpController {
   @Post('orders/:id/cancel')
   @HttpCode(200)
   @ApiOkResponse({ type: OrderView })
-  async cancel(@Param('id', ParseUUIDPipe) asked: string): Promise<OrderView> {
+  async cancel(@Param('id', isOrderId) asked: string): Promise<OrderView> {
     const id = asked.toLowerCase(); // as every order is stored
     const trace = await this.views.traceOf(id);
     const order = await inTrace(trace, () => this.orders.handle({ type: 'cancel', orderId: id, data: {} }));

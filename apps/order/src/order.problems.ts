@@ -1,3 +1,4 @@
+import { ParseUUIDPipe } from '@nestjs/common';
 import { defineProblems, problem, type ProblemOptions } from '@pavane/service';
 
 const problems = defineProblems({
@@ -16,6 +17,14 @@ const problems = defineProblems({
 /** An error of the order service that the client gets to read. */
 export const orderProblem = (slug: keyof typeof problems, options?: ProblemOptions) =>
   problem(problems[slug].status, slug, options);
+
+/** Refuses a path in which no order's id stands. */
+export const isOrderId = new ParseUUIDPipe({
+  exceptionFactory: () => {
+    const errors = [{ field: 'id', message: 'must be a UUID', remedy: 'Send the id that POST /orders answered with.' }];
+    return orderProblem('invalid-request', { detail: 'id must be a UUID', errors });
+  },
+});
 
 export const KEY_MISSING = {
   field: 'Idempotency-Key',
