@@ -14,14 +14,17 @@ import {
   ValidateNested,
 } from 'class-validator';
 
+const SKU = /^[A-Za-z0-9._-]+$/;
+const PRINTABLE = /^[\x20-\x7e]+$/;
+
 export class OrderLine implements OrderItem {
-  @ApiProperty({ example: 'TEAPOT' })
+  @ApiProperty({ example: 'TEAPOT', minLength: 1, maxLength: 64, pattern: SKU.source })
   @IsString()
   @Length(1, 64)
-  @Matches(/^[A-Za-z0-9._-]+$/)
+  @Matches(SKU)
   sku!: string;
 
-  @ApiProperty({ example: 2, minimum: 1, maximum: MAX_QUANTITY })
+  @ApiProperty({ type: 'integer', example: 2, minimum: 1, maximum: MAX_QUANTITY })
   @IsInt()
   @Min(1)
   @Max(MAX_QUANTITY)
@@ -30,24 +33,24 @@ export class OrderLine implements OrderItem {
 
 /** The body of `POST /orders`. Prices are not in it: they come from the catalogue. */
 export class OrderRequest {
-  @ApiProperty({ example: 'customer-1' })
+  @ApiProperty({ example: 'customer-1', minLength: 1, maxLength: 64, pattern: PRINTABLE.source })
   @IsString()
   @Length(1, 64)
-  @Matches(/^[\x20-\x7e]+$/, { message: '$property must consist of printable ASCII characters' })
+  @Matches(PRINTABLE, { message: '$property must consist of printable ASCII characters' })
   customerId!: string;
 
-  @ApiProperty({ example: 'ada@example.com' })
+  @ApiProperty({ example: 'ada@example.com', format: 'email' })
   @IsEmail()
   email!: string;
 
-  @ApiProperty({ type: [OrderLine] })
+  @ApiProperty({ type: [OrderLine], minItems: 1, maxItems: MAX_LINES })
   @ValidateNested({ each: true })
   @Type(() => OrderLine)
   @ArrayMinSize(1)
   @ArrayMaxSize(MAX_LINES)
   items!: OrderLine[];
 
-  @ApiProperty({ example: 'card_ok' })
+  @ApiProperty({ example: 'card_ok', minLength: 1, maxLength: 64 })
   @IsString()
   @Length(1, 64)
   paymentMethod!: string;
