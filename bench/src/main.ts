@@ -1,5 +1,6 @@
 import { main, printed, UsageError } from '@pavane/tools';
 import { writePlot, writeResult } from './compare.js';
+import { benchOverload, describeOverload } from './overload/index.js';
 import { writePage } from './page.js';
 import { benchSaga, describeSaga } from './saga/index.js';
 import { type ProfileName, profiles } from './saga/profiles.js';
@@ -8,7 +9,7 @@ import { describeWhere, whereTimeGoes } from './saga/where.js';
 import { benchStart, describeStart } from './start.js';
 import { benchTransport, describeTransport } from './transport/index.js';
 
-const ROUNDS = { saga: '3', transport: '3', start: '3', compare: '7' };
+const ROUNDS = { saga: '3', transport: '3', start: '3', overload: '3', compare: '7' };
 /** How long a measurement lasts; those of the transport need less, because a message is less than a saga. */
 const SECONDS = { saga: '10', transport: '4' };
 
@@ -40,6 +41,11 @@ const commands = {
     return { text: describeStart(report), report };
   },
 
+  async overload(texts: Texts) {
+    const report = await benchOverload(overloadOptions(texts));
+    return { text: describeOverload(report), report };
+  },
+
   async where(texts: Texts) {
     const report = await sampled(sagaOptions(texts, '1'));
     return { text: describeWhere(report), report };
@@ -62,11 +68,12 @@ const commands = {
 };
 
 await main({
-  usage: 'npm run bench -- saga | transport | start | where | compare [--rounds N] [--seconds N] [--json] …',
+  usage: 'npm run bench -- saga | transport | start | overload | where | compare [--rounds N] [--seconds N] [--json] …',
   about: [
     'saga       the whole saga, from POST /orders to the ending, beside a textbook and a floor',
     'transport  events and requests of libs/jetstream alone, beside the bare client and its peers',
     'start      how long a service takes until it is ready, and npm start to the first confirmed order',
+    'overload   customers at twice and at five times the capacity: what is accepted, and what comes of it',
     'where      where the CPU time of a saga goes: samples of every service at full load',
     'compare    all of it with more rounds; kept in bench/results, drawn and told in docs/performance.md',
     '',
@@ -146,6 +153,11 @@ function transportOptions(texts: Texts, rounds: string) {
 
 function startOptions(texts: Texts, rounds: string) {
   return { rounds: whole('--rounds', texts.rounds ?? rounds), progress: printed };
+}
+
+function overloadOptions(texts: Texts) {
+  const { rounds, progress } = startOptions(texts, ROUNDS.overload);
+  return { rounds, progress, seconds: positive('--seconds', texts.seconds ?? SECONDS.saga) };
 }
 
 function positive(option: string, text: string): number {

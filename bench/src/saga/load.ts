@@ -1,15 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Endings } from './endings.js';
-
-/** What every customer of the benchmark wants. */
-const BODY = JSON.stringify({
-  customerId: 'bench',
-  email: 'bench@example.com',
-  items: [{ sku: 'TEAPOT', quantity: 1 }],
-  paymentMethod: 'card_ok',
-});
+import { postOrder } from './post.js';
 
 /** Customers who place at the same time when nobody waits for an ending. */
 const POSTS_AT_ONCE = 64;
@@ -117,32 +110,14 @@ export class Load {
     };
   }
 
-  /** Resolves to the id of the accepted order. Plain node:http: what this process takes, the platform does not get. */
-  #post(key = randomUUID()): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const headers = {
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(BODY),
-        'idempotency-key': key,
-      };
-      const posted = request(`${this.url}/orders`, { method: 'POST', agent: this.#agent, headers }, (response) => {
-        response.setEncoding('utf8');
-        let text = '';
-        response.on('data', (chunk: string) => (text += chunk));
-        response.once('error', reject);
-        response.once('end', () => {
-          const id = response.headers.location?.split('/').at(-1);
-          if (response.statusCode === 202 && id) resolve(id);
-          else reject(new Error(`POST ${this.url}/orders was answered ${response.statusCode}: ${text}`));
-        });
-      });
-      posted.once('error', (error: NodeJS.ErrnoException) => {
-        // The server closed a connection for being idle just when it was to be used again.
-        if (posted.reusedSocket && error.code === 'ECONNRESET') resolve(this.#post(key));
-        else reject(error);
-      });
-      posted.end(BODY);
-    });
+  /** Resolves to the id of the accepted order. A customer who is turned away comes again when told to. */
+  async #post(): Promise<string> {
+    const key = randomUUID();
+    for (;;) {
+      const answer = await postOrder(this.url, this.#agent, key);
+      if ('id' in answer) return answer.id;
+      await delay(answer.retryAfterMs);
+    }
   }
 }
 
