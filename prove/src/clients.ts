@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { cancel, place } from '@pavane/tools';
+import { cancel, NotAccepted, place } from '@pavane/tools';
 import { History } from './history.js';
 import type { Random } from './random.js';
 
@@ -35,6 +35,12 @@ export const SLOW: readonly Wish[] = [
 const PATIENCE_MS = 120_000;
 /** What one try may take; without an answer its outcome is unknown. */
 const TRY_MS = 5_000;
+/** Customers who keep coming stay away while so many wait to be accepted: a crowd without bounds proves nothing more. */
+const MOST_CUSTOMERS = 500;
+/** Of these, how many ask at the same time. */
+const MOST_TRIES = 100;
+/** The longest a customer stays away when told to; longer, and it would be the customers who take long to recover. */
+const LONGEST_AWAY_MS = 2_000;
 
 /**
  * Customers who know what they asked for: every order they try is accepted, or refused, or unknown; and what is unknown
@@ -47,6 +53,9 @@ export class Clients {
   readonly refused: string[] = [];
   readonly history = new History();
   readonly #working = new Set<Promise<void>>();
+  /** Those who wait for others to be answered before they ask. */
+  readonly #line: (() => void)[] = [];
+  #trying = 0;
   #failure: unknown;
 
   /** `url` is asked for anew at each try: a balancer that knows who is there. */
@@ -77,10 +86,10 @@ export class Clients {
   }
 
   /**
-   * Customers keep coming, so many a second, until the function it returns is called; but nobody comes while `atMost`
-   * wait for an answer.
+   * Customers keep coming, so many a second, until the function it returns is called; but nobody comes while `atMost` have
+   * not been accepted.
    */
-  keepComing(perSecond: number, atMost = Infinity): () => void {
+  keepComing(perSecond: number, atMost = MOST_CUSTOMERS): () => void {
     // Evenly, and by the clock: a late tick sends what it owes.
     const started = performance.now();
     let sent = 0;
@@ -114,7 +123,7 @@ export class Clients {
     for (;;) {
       const noted = this.history.invoke(key, wish);
       try {
-        const { id } = await place(this.url(), wish, key, TRY_MS);
+        const { id } = await this.#inTurn(() => place(this.url(), wish, key, TRY_MS));
         noted('ok', id);
         this.accepted.push(id);
         if (wish.cancels) await this.#cancel(id);
@@ -129,8 +138,22 @@ export class Clients {
         noted('info', message);
         if (Date.now() > deadline)
           throw new Error(`a customer lost patience after ${PATIENCE_MS / 1000} s: ${message}`, { cause: error });
-        await delay(this.random.int(150, 350));
+        const asked = error instanceof NotAccepted ? (error.retryAfterMs ?? 0) : 0;
+        await delay(Math.min(asked, LONGEST_AWAY_MS) + this.random.int(150, 350));
       }
+    }
+  }
+
+  /** Lets only so many ask at the same time. */
+  async #inTurn<T>(ask: () => Promise<T>): Promise<T> {
+    if (this.#trying >= MOST_TRIES) await new Promise<void>((resolve) => this.#line.push(resolve));
+    else this.#trying++;
+    try {
+      return await ask();
+    } finally {
+      const next = this.#line.shift();
+      if (next) next();
+      else this.#trying--;
     }
   }
 

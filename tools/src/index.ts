@@ -1,6 +1,6 @@
 export { main, UsageError } from './cli/command.js';
 export { printed } from './cli/progress.js';
-export { cancel, type Order, place, read } from './demo/client.js';
+export { cancel, NotAccepted, type Order, place, read } from './demo/client.js';
 export { KeyRing } from './keys/ring.js';
 export type { Child } from './local/child.js';
 export { LocalPlatform, type PlatformOptions, type Progress } from './local/platform.js';

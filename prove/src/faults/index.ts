@@ -9,6 +9,7 @@ import { messages } from './messages.js';
 import { network } from './network.js';
 import { orderOfEvents } from './order-of-events.js';
 import { outside } from './outside.js';
+import { overload } from './overload.js';
 import { power } from './power.js';
 import { processes } from './processes.js';
 import { replay } from './replay.js';
@@ -21,6 +22,7 @@ export const faults: readonly Fault[] = [
   ...outside,
   ...flags,
   ...contention,
+  ...overload,
   ...cluster,
   ...power,
   ...disk,

@@ -10,7 +10,19 @@ export interface Order {
   history: { event: string; at: string }[];
 }
 
-/** Places an order and resolves to it. Rejects with the problem the service answered, or when it has not in time. */
+/** `POST /orders` was not answered 202. */
+export class NotAccepted extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    /** When the service asks to be tried again, in milliseconds from now; absent when it does not say. */
+    readonly retryAfterMs: number | undefined,
+  ) {
+    super(message);
+  }
+}
+
+/** Places an order and resolves to it. Rejects with `NotAccepted`, or when there is no answer in time. */
 export async function place(
   url: string,
   { items, paymentMethod }: Pick<Scenario, 'items' | 'paymentMethod'>,
@@ -23,8 +35,14 @@ export async function place(
     body: JSON.stringify({ customerId: 'demo', email: 'demo@example.com', items, paymentMethod }),
     signal: AbortSignal.timeout(withinMs),
   });
-  if (response.status !== 202)
-    throw new Error(`POST ${url}/orders was answered ${response.status}: ${await response.text()}`);
+  if (response.status !== 202) {
+    const retryAfter = Number(response.headers.get('retry-after'));
+    throw new NotAccepted(
+      `POST ${url}/orders was answered ${response.status}: ${await response.text()}`,
+      response.status,
+      retryAfter > 0 ? retryAfter * 1000 : undefined,
+    );
+  }
   return (await response.json()) as Order;
 }
 
