@@ -163,6 +163,26 @@ describe('an ending that nobody acted on', () => {
   });
 });
 
+describe('an ending that was acted on, of which the order service has not heard yet', () => {
+  it('is not said again: it is the service’s own line that the answer waits in', async () => {
+    await platform.broker.hold('order_notifications-sent');
+    const { id } = await platform.place();
+    await platform.ended(id);
+    // Nothing about the order is left but the answer, which nobody else listens to.
+    await eventually(async () => expect(await platform.broker.waiting('order_notifications-sent')).toBe(1));
+    await eventually(async () => expect((await platform.broker.stored('SAGA')).messages).toBe(1));
+    await platform.sql('order', 'UPDATE orders SET echo_due_at = now() WHERE id = $1', [id]);
+    await eventually(async () =>
+      expect(
+        await platform.sql('order', 'SELECT resaid FROM orders WHERE id = $1 AND echo_due_at > now()', [id]),
+      ).toEqual([{ resaid: 0 }]),
+    );
+    await platform.broker.release('order_notifications-sent');
+    await platform.ended(id, ['notifications.sent']);
+    await platform.holds();
+  });
+});
+
 describe('a customer’s cancellation', () => {
   it('is 200 for a pending order, 200 again, and counts once', async () => {
     await platform.broker.hold('payment_orders-created');

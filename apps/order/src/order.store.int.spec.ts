@@ -181,8 +181,8 @@ describe('the sweeper', () => {
     expect(await store.claimUnechoed(ids)).toEqual([]);
     await isDue();
     expect((await store.unechoed(10)).toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
-      { id: orders.quiet, status: 'confirmed', isRecent: true },
-      { id: orders.unrefunded, status: 'cancelled', isRecent: true },
+      { id: orders.quiet, status: 'confirmed', endedAt: expect.any(Date), isRecent: true },
+      { id: orders.unrefunded, status: 'cancelled', endedAt: expect.any(Date), isRecent: true },
     ]);
     const claims = await Promise.all([store.claimUnechoed(ids), store.claimUnechoed(ids)]);
     expect(

@@ -58,6 +58,7 @@ export interface Unattended {
 export interface Unechoed {
   id: string;
   status: Exclude<Order['status'], 'pending'>;
+  endedAt: Date;
   /** Whether it ended so recently that whoever should act on it may just be busy with what came before. */
   isRecent: boolean;
 }
@@ -80,7 +81,7 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
   /** Ended orders without their echoes. */
   async unechoed(limit: number): Promise<Unechoed[]> {
     const { rows } = await this.pool.query<Unechoed>(
-      `SELECT id, status, ended_at > now() - $1 * interval '1 ms' AS "isRecent" FROM orders
+      `SELECT id, status, ended_at AS "endedAt", ended_at > now() - $1 * interval '1 ms' AS "isRecent" FROM orders
        WHERE echo_due_at < now() AND resaid < $2 ORDER BY echo_due_at LIMIT $3`,
       [HELD_WITHIN_MS, MOST_RESAID, limit],
     );

@@ -1,8 +1,8 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { metrics } from '@opentelemetry/api';
-import { streamOf, subjectOf } from '@pavane/contracts';
+import { streamOf } from '@pavane/contracts';
 import { JetStreamPublisher } from '@pavane/jetstream';
-import { inTrace, isAway, Participant } from '@pavane/outbox';
+import { inTrace, isAway, Participant, Relay } from '@pavane/outbox';
 import { Intake, Loop } from '@pavane/service';
 import { OrderStore, type Unattended, type Unechoed } from './order.store.js';
 import type { Order, OrderFact, OrderMessage } from './order.js';
@@ -24,6 +24,7 @@ export class OrderSweeper implements OnApplicationBootstrap {
     private readonly orders: Participant<Order, OrderMessage, OrderFact>,
     private readonly intake: Intake,
     private readonly broker: JetStreamPublisher,
+    private readonly relay: Relay,
   ) {
     metrics
       .getMeter('@pavane/order')
@@ -69,10 +70,14 @@ export class OrderSweeper implements OnApplicationBootstrap {
     }
   }
 
-  /** Whether what would be said again has not been heard by everybody yet, or nobody could hear it anyway. */
-  async #isOnItsWay({ id, status, isRecent }: Unechoed): Promise<boolean> {
-    const type = `orders.${status}` as const;
-    return isRecent && this.broker.holds(streamOf(type), subjectOf(type, id)).catch(() => true);
+  /**
+   * Whether the ending, or what somebody said to it, has not been published yet or not been heard by everybody, this service
+   * included: it waits in a line then, and what is said again would join the end of it. True also when nobody can tell.
+   */
+  async #isOnItsWay({ id, status, endedAt, isRecent }: Unechoed): Promise<boolean> {
+    if (!isRecent) return false;
+    if (endedAt.getTime() >= Date.now() - this.relay.oldestUnpublishedMs()) return true;
+    return this.broker.holds(streamOf(`orders.${status}`), `*.*.${id}`).catch(() => true);
   }
 
   /** One order that cannot be helped must not keep the others waiting. */

@@ -57,11 +57,13 @@ describe('what a stream still holds', () => {
   it('is told by subject, until everybody who listens has acknowledged it', async () => {
     const holds = (subject: string) => publisher.holds('SAGA', subject);
     await publisher.publish(message());
-    expect(await Promise.all(['orders.created.o1', 'orders.created.o2'].map(holds))).toEqual([true, false]);
+    const subjects = ['orders.created.o1', 'orders.created.o2', '*.*.o1', '*.*.o2'];
+    expect(await Promise.all(subjects.map(holds))).toEqual([true, false, true, false]);
     const js = (await jetstreamManager(broker.nc)).jetstream();
     const heard = await (await js.consumers.get('SAGA', 'listener')).next();
     await heard!.ackAck();
     await eventually(async () => expect(await holds('orders.created.o1')).toBe(false));
+    expect(await holds('*.*.o1')).toBe(false);
   });
 
   it('cannot be told of a stream that is not there, nor while the broker is away', async () => {

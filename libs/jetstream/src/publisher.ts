@@ -70,14 +70,14 @@ export class JetStreamPublisher {
   }
 
   /**
-   * Whether a stream still has messages on a subject without wildcards. Of a stream with interest retention that says
+   * Whether a stream still has messages on a subject, which may have wildcards. Of a stream with interest retention that says
    * that somebody has not acknowledged one. Rejects with `RetryLater` while nobody can tell.
    */
   async holds(stream: string, subject: string): Promise<boolean> {
     try {
       if (!this.connection.isConnected) throw new Error(this.connection.trouble);
       const { state } = await this.connection.jsm.streams.info(stream, { subjects_filter: subject });
-      return (state.subjects?.[subject] ?? 0) > 0;
+      return Object.values(state.subjects ?? {}).some((messages) => messages > 0);
     } catch (error) {
       throw new RetryLater(`whether '${stream}' holds '${subject}' cannot be told: ${toError(error).message}`, {
         cause: error,
