@@ -7,6 +7,7 @@ import { Flags } from '@pavane/flags';
 import type { Response } from 'express';
 import type { Observable } from 'rxjs';
 import { v7 as uuidv7 } from 'uuid';
+import { Admitted } from './order.admission.interceptor.js';
 import { Catalogue } from './order.catalogue.js';
 import { OrderConfig } from './order.config.js';
 import { OrderRequest, OrderView } from './order.http.dto.js';
@@ -32,6 +33,7 @@ export class OrderHttpController {
 
   /** Accepts an order; the same `Idempotency-Key` with the same body answers the same order again. */
   @Post('orders')
+  @Admitted()
   @HttpCode(202)
   @ApiHeader({ name: 'Idempotency-Key', required: true })
   @ApiAcceptedResponse({ type: OrderView })

@@ -11,6 +11,7 @@ const problems = defineProblems({
   'order-unknown': { status: 404, title: 'There is no such order' },
   'order-ended': { status: 409, title: 'The order has ended and can no longer be cancelled' },
   'intake-closed': { status: 503, title: 'No new orders are accepted for the moment' },
+  overloaded: { status: 503, title: 'More orders are under way than new ones could wait for' },
   'outbox-stalled': { status: 503, title: 'Accepted orders are not getting through, so no new ones are accepted' },
 });
 

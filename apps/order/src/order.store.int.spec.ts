@@ -158,6 +158,69 @@ describe('an order', () => {
   });
 });
 
+describe('what is under way', () => {
+  /** As if it had been placed so long ago, in seconds, and ended so long ago. */
+  const dated = async (id: string, placed: number, ended?: number) =>
+    pool.query(
+      `UPDATE orders SET created_at = now() - $2 * interval '1 s', deadline_at = now() + (60 - $2::float8) * interval '1 s',
+         ended_at = CASE WHEN ended_at IS NOT NULL THEN now() - $3 * interval '1 s' END WHERE id = $1`,
+      [id, placed, ended ?? 0],
+    );
+  const order = async (placed: number, steps: Step[] = [], ended?: number) => {
+    const id = uuidv7();
+    await live(id, ...steps);
+    await dated(id, placed, ended);
+  };
+  const look = (frontier: string | null = null) => store.underWay(new Date(Date.now() - 2000), frontier);
+
+  it('is every pending order as long as none has ended', async () => {
+    for (const seconds of [1, 5, 30]) await order(seconds);
+    const seen = await look();
+    expect(seen).toMatchObject({ queued: 3, ended: 0, tookMs: null, frontier: null });
+    expect((Date.now() - seen.oldestAt!.getTime()) / 1000).toBeCloseTo(30, 0);
+  });
+
+  it('is none where there is no order', async () => {
+    expect(await look()).toMatchObject({ queued: 0, ended: 0, oldestAt: null });
+  });
+
+  it('is what was placed after those that end now: who was overtaken waits for something of their own', async () => {
+    for (const seconds of [30, 20]) await order(seconds);
+    for (const seconds of [11, 10, 9]) await order(seconds, ['paid', 'reserved'], 1);
+    for (const seconds of [8, 4, 1]) await order(seconds);
+    const seen = await look();
+    expect(seen).toMatchObject({ queued: 3, ended: 3 });
+    expect(seen.tookMs! / 1000).toBeCloseTo(9, 1);
+    expect((Date.now() - seen.oldestAt!.getTime()) / 1000).toBeCloseTo(8, 0);
+  });
+
+  it('is counted from where it was when nothing has ended of late, also by a process that was not there then', async () => {
+    await order(30);
+    await order(11, ['paid', 'reserved'], 10);
+    await order(8);
+    const seen = await look();
+    expect(seen).toMatchObject({ queued: 1, ended: 0 });
+    expect(await look(seen.frontier)).toMatchObject({ queued: 1, frontier: seen.frontier });
+  });
+
+  it('counts as worked off what others worked for, and not what a customer or a deadline ended', async () => {
+    for (const steps of [
+      ['paid', 'reserved'],
+      ['declined'],
+      ['paid', 'rejected'],
+      ['cancel'],
+      ['deadline'],
+    ] as Step[][])
+      await order(10, steps, 1);
+    expect(await look()).toMatchObject({ ended: 3 });
+  });
+
+  it('is known by the keys it was placed under', async () => {
+    await participant().handle(placing(uuidv7(), 'taken'));
+    expect(await store.taken(['taken', 'free', '\u{1F600}'])).toEqual(new Set(['taken']));
+  });
+});
+
 describe('the sweeper', () => {
   const isDue = () =>
     pool.query(`UPDATE orders SET echo_due_at = now() - interval '1 s' WHERE echo_due_at IS NOT NULL`);

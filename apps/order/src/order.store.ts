@@ -63,10 +63,55 @@ export interface Unechoed {
   isRecent: boolean;
 }
 
+/** What is under way, and what ended of late. */
+export interface UnderWay {
+  /** The deadline of the orders that end now (their median); those with a later one are queued. */
+  frontier: string | null;
+  queued: number;
+  /** When the first of these was placed. */
+  oldestAt: Date | null;
+  /** Orders that were worked off: confirmed, or cancelled because payment or inventory said no. */
+  ended: number;
+  /** From placing to ending, the median of these. */
+  tookMs: number | null;
+}
+
+/** Endings that took the work of others; customers and deadlines end an order whatever the others do. */
+const WORKED_OFF = `ended_at IS NOT NULL AND (reason IS NULL OR reason IN ('payment_failed', 'out_of_stock'))`;
+
 /** How an order maps to rows of `orders` and `history`. */
 @Injectable()
 export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
   constructor(@Inject(PG_POOL) private readonly pool: Pool) {}
+
+  /**
+   * Counts what is under way in all instances. Orders that later ones have overtaken wait for something of their own, such as
+   * their customer, and are not queued; `frontier` is what the last look found, for when nothing has ended since.
+   */
+  async underWay(since: Date, frontier: string | null): Promise<UnderWay> {
+    const { rows } = await this.pool.query<UnderWay>({
+      name: 'orders_under_way',
+      text: `WITH ended AS (SELECT deadline_at, ended_at - created_at AS took FROM orders WHERE ended_at > $1 AND ${WORKED_OFF}),
+        seen AS (SELECT count(*)::int AS ended, extract(epoch FROM percentile_disc(0.5) WITHIN GROUP (ORDER BY took))::float8 * 1000 AS "tookMs",
+          coalesce(percentile_disc(0.5) WITHIN GROUP (ORDER BY deadline_at), $2::timestamptz,
+            (SELECT deadline_at FROM orders WHERE ${WORKED_OFF} ORDER BY ended_at DESC LIMIT 1)) AS frontier FROM ended)
+        SELECT ended, "tookMs", frontier::text, queued, "oldestAt" FROM seen, LATERAL (
+          SELECT count(*)::int AS queued, min(created_at) AS "oldestAt" FROM orders
+          WHERE status = 'pending' AND deadline_at > coalesce(frontier, '-infinity')) AS line`,
+      values: [since, frontier],
+    });
+    return rows[0]!;
+  }
+
+  /** Those of these keys under which an order was placed. */
+  async taken(keys: readonly string[]): Promise<Set<string>> {
+    const { rows } = await this.pool.query<{ key: string }>({
+      name: 'orders_taken',
+      text: 'SELECT idempotency_key AS key FROM orders WHERE idempotency_key = ANY ($1)',
+      values: [keys],
+    });
+    return new Set(rows.map(({ key }) => key));
+  }
 
   /** Pending orders whose timer should have come by now. */
   async late(limit: number): Promise<Unattended[]> {

@@ -25,7 +25,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
     const known = asProblem(exception);
-    this.log(known, exception, request);
+    if (known.given.isLogged !== false) this.log(known, exception, request);
     if (response.headersSent) return void response.destroy();
     const status = known.getStatus();
     const { detail, errors, retryAfter } = known.given;

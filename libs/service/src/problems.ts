@@ -25,6 +25,8 @@ export interface ProblemOptions {
   retryAfter?: number;
   /** Logged when the status is a server error; never sent. */
   cause?: unknown;
+  /** `false` when whoever throws it keeps count instead, because it comes by the thousand. */
+  isLogged?: boolean;
 }
 
 /** Every kind of problem the HTTP door can answer with, by the slug that ends its `type`. Services add their own. */
