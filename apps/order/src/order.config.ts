@@ -1,4 +1,4 @@
-import { Duration, ServiceConfig } from '@pavane/service';
+import { Duration, Integer, ServiceConfig } from '@pavane/service';
 
 /** What the order service reads from its environment. */
 export class OrderConfig extends ServiceConfig {
@@ -6,4 +6,6 @@ export class OrderConfig extends ServiceConfig {
   @Duration({ min: 1000, example: '15m' }) ORDER_DEADLINE = 15 * 60_000;
   /** New orders are refused while the oldest unpublished message is older than this. */
   @Duration({ min: 1000, example: '15m' }) OUTBOX_MAX_AGE = 15 * 60_000;
+  /** Event streams of orders this instance serves at a time; who comes beyond is asked to come later. */
+  @Integer({ min: 1 }) ORDER_FOLLOWERS = 1000;
 }

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { Body, Controller, Get, Headers, HttpCode, Param, Post, Res, Sse } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiHeader, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { FlagTable } from '@pavane/contracts';
 import { inTrace, Participant, Relay } from '@pavane/outbox';
 import { Flags } from '@pavane/flags';
 import type { Response } from 'express';
-import type { Observable } from 'rxjs';
 import { v7 as uuidv7 } from 'uuid';
 import { Admitted } from './order.admission.interceptor.js';
 import { Catalogue } from './order.catalogue.js';
@@ -73,12 +72,6 @@ export class OrderHttpController {
   @ApiOkResponse({ type: OrderView })
   order(@Param('id', isOrderId) id: string): Promise<OrderView> {
     return this.views.byId(id);
-  }
-
-  /** The order's history as it happens (server-sent events), until it has ended and been seen to. */
-  @Sse('orders/:id/events')
-  events(@Param('id', isOrderId) id: string): Promise<Observable<{ id: string; data: object }>> {
-    return this.views.follow(id);
   }
 
   /** Cancels a pending order; 409 when it has ended otherwise. */

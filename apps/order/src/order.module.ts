@@ -5,6 +5,8 @@ import { ServiceModule } from '@pavane/service';
 import { Catalogue, CatalogueHttpController } from './order.catalogue.js';
 import { OrderConfig } from './order.config.js';
 import { OrderEventsController } from './order.events.controller.js';
+import { FollowersHttpController } from './order.followers.http.controller.js';
+import { OrderFollowers } from './order.followers.js';
 import { OrderHttpController } from './order.http.controller.js';
 import { decide, evolve, newOrder } from './order.js';
 import { OrderDatabase, OrderStore } from './order.store.js';
@@ -27,7 +29,7 @@ import { OrderViews } from './order.views.js';
       outbound: outboundOf('order'),
     }),
   ],
-  controllers: [OrderHttpController, CatalogueHttpController, OrderEventsController],
-  providers: [OrderDatabase, OrderViews, Catalogue, OrderSweeper],
+  controllers: [OrderHttpController, FollowersHttpController, CatalogueHttpController, OrderEventsController],
+  providers: [OrderDatabase, OrderViews, OrderFollowers, Catalogue, OrderSweeper],
 })
 export class OrderModule {}

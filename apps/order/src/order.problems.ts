@@ -10,6 +10,7 @@ const problems = defineProblems({
   'invalid-request': { status: 400, title: 'The request is not valid' },
   'order-unknown': { status: 404, title: 'There is no such order' },
   'order-ended': { status: 409, title: 'The order has ended and can no longer be cancelled' },
+  'too-many-followers': { status: 503, title: 'No further event stream is opened for the moment' },
   'intake-closed': { status: 503, title: 'No new orders are accepted for the moment' },
   overloaded: { status: 503, title: 'More orders are under way than new ones could wait for' },
   'outbox-stalled': { status: 503, title: 'Accepted orders are not getting through, so no new ones are accepted' },
@@ -27,6 +28,8 @@ export const isOrderId = new ParseUUIDPipe({
   },
 });
 
+export const orderUnknown = (id: string) => orderProblem('order-unknown', { detail: `There is no order ${id}.` });
+
 export const KEY_MISSING = {
   field: 'Idempotency-Key',
   message: 'must be a header of 1 to 255 characters',
@@ -36,4 +39,9 @@ export const KEY_REUSED = {
   field: 'Idempotency-Key',
   message: 'belongs to an order with another body',
   remedy: 'Send a fresh key for a new order.',
+};
+export const EVENT_ID_WRONG = {
+  field: 'Last-Event-ID',
+  message: 'must be the id of an event of this stream',
+  remedy: 'Send the id that came last, or no such header to get everything.',
 };

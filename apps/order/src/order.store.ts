@@ -79,6 +79,11 @@ export interface UnderWay {
 /** Endings that took the work of others; customers and deadlines end an order whatever the others do. */
 const WORKED_OFF = `ended_at IS NOT NULL AND (reason IS NULL OR reason IN ('payment_failed', 'out_of_stock'))`;
 
+/** An order as it is now, and the entries of its history that were not known yet. */
+export interface OrderNews extends Pick<Order, 'status' | 'noted'> {
+  entries: { event: string; at: Date }[];
+}
+
 /** How an order maps to rows of `orders` and `history`. */
 @Injectable()
 export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
@@ -166,6 +171,22 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
       [MOST_RESAID],
     );
     return rows.map(({ id }) => id);
+  }
+
+  /** Of these orders, given with the number of entries known of each, those that exist and have more. */
+  async news(known: ReadonlyMap<string, number>): Promise<Map<string, OrderNews>> {
+    const { rows } = await this.pool.query<Omit<OrderNews, 'entries'> & { id: string; event: string; at: Date }>(
+      `SELECT o.id, o.status, o.noted, h.event, h.at FROM unnest($1::uuid[], $2::int[]) AS known (id, entries)
+       JOIN orders o ON o.id = known.id AND o.version > known.entries
+       JOIN history h ON h.order_id = o.id AND h.version > known.entries ORDER BY h.order_id, h.version`,
+      [[...known.keys()], [...known.values()]],
+    );
+    const news = new Map<string, OrderNews>();
+    for (const { id, status, noted, event, at } of rows) {
+      const { entries } = news.get(id) ?? { entries: [] };
+      news.set(id, { status, noted, entries: [...entries, { event, at }] });
+    }
+    return news;
   }
 
   /** Who is to be placed under a key that another order has is that order. */
