@@ -1,40 +1,13 @@
 import { execFile } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect } from '@jest/globals';
+import type { describe } from '@jest/globals';
 import { ROOT } from '@pavane/tools';
 import { parseAllDocuments } from 'yaml';
+import { describeWith, find } from '../harness/programs.js';
 
 export const CHART = join(ROOT, 'k8s');
 export const VALUES_KEYS = join(import.meta.dirname, 'fixtures/values-keys.yaml');
-
-/** The path of a program: its variable, else from `PATH`; undefined without it. */
-export function find(name: string, variable: string): string | undefined {
-  const named = process.env[variable];
-  if (named) return named;
-  return (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .filter((dir) => dir !== '')
-    .map((dir) => join(dir, name))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
-
-/** A `describe` that needs a program, and says so where it is skipped. `CHART_TESTS=required` takes helm for granted. */
-export function describeWith(name: string, variable: string, url: string): typeof describe.skip {
-  if (find(name, variable)) return describe;
-  const missing = `needs ${name} in PATH or ${variable} (${url})`;
-  if (name === 'helm' && process.env['CHART_TESTS'] === 'required') throw new Error(`CHART_TESTS=required ${missing}`);
-  process.stderr.write(`SKIPPED: ${expect.getState().testPath}: ${missing}\n`);
-  return describe.skip;
-}
 
 export const describeChart: typeof describe.skip = describeWith(
   'helm',

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, jest } from '@jest/globals';
 import { ROOT } from '@pavane/tools';
-import { describeWith, find, run } from './helm.js';
+import { describeWith, find } from '../harness/programs.js';
+import { run } from './helm.js';
 import { metricsIn, OF_PROMETHEUS, OF_THE_EXPORTER, panelExpressions, rules, RULES_FILE } from './metrics.js';
 
 jest.setTimeout(120_000);
