@@ -1,6 +1,7 @@
 import { backlog, replay } from '@pavane/outbox';
 import { Client } from 'pg';
 import { main, UsageError } from './cli/command.js';
+import { timeOf } from './cli/time.js';
 import { addressesFrom, SERVICES } from './local/settings.js';
 
 await main({
@@ -15,7 +16,8 @@ await main({
   help: {
     status: 'what waits in each outbox',
     replay: 'publish everything stored since TIME once more',
-    '--since TIME': 'ISO 8601, e.g. 2026-11-21T08:00:00Z; at most 48 hours back, which is how long outboxes keep it',
+    '--since TIME':
+      'ISO 8601 with its zone, e.g. 2026-11-21T08:00:00Z; at most 48 hours back, which is how long outboxes keep it',
     '--service NAME': 'only this service; may be given several times (default: all)',
     '--json': 'print one JSON object as the last line',
     'ORDER_DATABASE_URL, …':
@@ -24,9 +26,11 @@ await main({
   async run({ since, service: names, json }, [action, ...rest]) {
     if ((action !== 'status' && action !== 'replay') || rest.length > 0)
       throw new UsageError('say status or replay --since TIME');
-    const from = new Date(since ?? '');
-    if (action === 'replay' && Number.isNaN(from.getTime()))
-      throw new UsageError(`--since takes a time in ISO 8601, not "${since ?? ''}"`);
+    const from = timeOf(since ?? '');
+    if (action === 'replay' && !from)
+      throw new UsageError(
+        `--since takes a time in ISO 8601 with its zone, such as 2026-11-21T08:00:00Z, not "${since ?? ''}"`,
+      );
     const services = SERVICES.filter((service) => names.includes(service));
     const unknown = names.filter((name) => !(SERVICES as readonly string[]).includes(name));
     if (unknown.length > 0)
@@ -36,7 +40,7 @@ await main({
       const client = new Client({ connectionString: addressesFrom().databases[service] });
       await client.connect();
       try {
-        results[service] = action === 'replay' ? { replayed: await replay(client, from) } : await backlog(client);
+        results[service] = action === 'replay' ? { replayed: await replay(client, from!) } : await backlog(client);
       } finally {
         await client.end();
       }
