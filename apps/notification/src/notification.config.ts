@@ -1,14 +1,16 @@
-import { Duration, ServiceConfig, Variable } from '@pavane/service';
-import { IsNotEmpty, IsString, IsUrl } from 'class-validator';
+import { Address, Duration, ServiceConfig, Variable } from '@pavane/service';
+import { IsNotEmpty, IsString } from 'class-validator';
 
 /** What the notification service reads from its environment. */
 export class NotificationConfig extends ServiceConfig {
   /** The mail server, e.g. `smtp://127.0.0.1:2525`. */
-  @IsUrl(
-    { require_tld: false, require_protocol: true, protocols: ['smtp', 'smtps'] },
-    { message: 'an smtp or smtps URL' },
-  )
-  @Variable({ example: 'smtp://127.0.0.1:2525' })
+  @Address({
+    what: 'an smtp or smtps URL',
+    schemes: ['smtp', 'smtps'],
+    credentials: true,
+    parameters: ['requireTLS', 'ignoreTLS', 'opportunisticTLS', 'name', 'localAddress', 'authMethod'],
+    example: 'smtp://127.0.0.1:2525',
+  })
   SMTP_URL!: string;
   /** The sender, e.g. `Pavane <orders@pavane.example>`. */
   @IsString()

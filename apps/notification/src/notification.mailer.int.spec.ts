@@ -58,6 +58,15 @@ describe('a mail', () => {
     await expect(door.send()).rejects.toMatchObject({ code: 'RETRY_LATER' });
   });
 
+  it.each([
+    ['requireTLS=true', { code: 'RETRY_LATER' }],
+    ['requireTLS=false', undefined],
+  ])('obeys the address of its server: %s', async (parameters, failure) => {
+    await using door = await server({ onData: taken }, '', `?${parameters}`);
+    if (failure) await expect(door.send()).rejects.toMatchObject(failure);
+    else expect(await door.send()).toEqual({ status: 'sent' });
+  });
+
   it('is tried again later when nobody answers', async () => {
     const silent: Server = createServer((socket) => void socket.resume().on('error', () => undefined)).listen(
       0,
@@ -101,7 +110,7 @@ function mailerOf(SMTP_URL: string): Mailer {
   );
 }
 
-async function server(options: SMTPServerOptions, credentials = '') {
+async function server(options: SMTPServerOptions, credentials = '', parameters = '') {
   const smtp = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS'],
@@ -115,7 +124,7 @@ async function server(options: SMTPServerOptions, credentials = '') {
   smtp.listen(0, '127.0.0.1');
   await once(smtp.server, 'listening');
   const { port } = smtp.server.address() as AddressInfo;
-  const mailer = mailerOf(`smtp://${credentials}127.0.0.1:${port}`);
+  const mailer = mailerOf(`smtp://${credentials}127.0.0.1:${port}${parameters}`);
   return {
     send: (mail = MAIL) => mailer.send(mail),
     async [Symbol.asyncDispose]() {

@@ -1,10 +1,10 @@
-import { Duration, ServiceConfig, Variable } from '@pavane/service';
-import { IsIn, IsOptional, IsString, IsUrl, ValidateIf } from 'class-validator';
+import { Address, Duration, ServiceConfig, Variable } from '@pavane/service';
+import { IsIn, IsOptional, IsString, ValidateIf } from 'class-validator';
 import { type ProviderApi, providers } from './providers/index.js';
 
 const APIS = Object.keys(providers) as ProviderApi[];
 
-const WEB = { require_tld: false, require_protocol: true, protocols: ['http', 'https'] };
+const WEB = { what: 'an http or https URL', schemes: ['http', 'https'], path: 'any' } as const;
 const needsAccount = (api: unknown): boolean => api === 'payment-intents';
 
 /** What the payment service reads from its environment. */
@@ -15,8 +15,7 @@ export class PaymentConfig extends ServiceConfig {
   PROVIDER_API: ProviderApi = 'simulated';
 
   /** Where the payment provider answers, e.g. `http://127.0.0.1:4010`; a path in it comes before those of the API. */
-  @IsUrl(WEB, { message: 'an http or https URL' })
-  @Variable({ example: 'http://127.0.0.1:4010' })
+  @Address({ ...WEB, example: 'http://127.0.0.1:4010' })
   PROVIDER_URL!: string;
 
   /** How long the provider may take to answer before its answer counts as unknown. */
@@ -36,7 +35,6 @@ export class PaymentConfig extends ServiceConfig {
 
   /** Where customers come back to from their bank, when the API asks for it. */
   @ValidateIf(({ PROVIDER_API }) => needsAccount(PROVIDER_API))
-  @IsUrl(WEB, { message: 'an http or https URL' })
-  @Variable({ example: 'https://shop.example.com/thanks' })
+  @Address({ ...WEB, example: 'https://shop.example.com/thanks' })
   PROVIDER_RETURN_URL = '';
 }

@@ -16,6 +16,15 @@ export class AccessFileError extends Error {
   override name = 'AccessFileError';
 }
 
+/** Options of `connect()` for URLs separated by commas. With `tls://` nothing is sent without TLS; the client ignores schemes. */
+export function serversIn(urls: string): { servers: string[]; tls?: Record<string, never> } {
+  const servers = urls
+    .split(',')
+    .map((url) => url.trim())
+    .filter((url) => url !== '');
+  return { servers, ...(servers.some((url) => /^tls:/i.test(url)) && { tls: {} }) };
+}
+
 /** Options of `connect()` made of these files. With a CA nothing is ever sent without TLS. @throws AccessFileError */
 export function access({ nkeyFile, caFile }: AccessFiles): Pick<NodeConnectionOptions, 'authenticator' | 'tls'> {
   for (const [path, problem] of [

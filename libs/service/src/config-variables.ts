@@ -49,10 +49,17 @@ export function parseDuration(text: unknown): unknown {
   return amount && unit ? Math.round(Number(amount) * UNITS[unit]!) : text;
 }
 
-/** A duration such as `250ms`, `10s`, `15m`, read as milliseconds. A bare number is refused: its unit would be a guess. */
+/** The longest a timer of Node or a timeout of PostgreSQL can wait; Node takes anything beyond for 1 ms. */
+const LONGEST_MS = 2 ** 31 - 1;
+const DAY_MS = UNITS['d']!;
+
+/**
+ * A duration such as `250ms`, `10s`, `15m`, read as milliseconds. A bare number is refused: its unit would be a guess. So is
+ * what no timer holds, 24 days and more.
+ */
 export function Duration(options: DurationOptions = {}): PropertyDecorator {
-  const { min = 0, max = Number.MAX_SAFE_INTEGER } = options;
-  const message = `a duration such as 250ms, 10s, 15m, 1h or 7d${within(min || undefined, options.max, written)}`;
+  const { min = 0, max = Math.floor(LONGEST_MS / DAY_MS) * DAY_MS } = options;
+  const message = `a duration such as 250ms, 10s, 15m, 1h or 7d${within(min || undefined, max, written)}`;
   return all(
     Variable({ example: '10s', ...options }),
     Transform(({ value }) => parseDuration(value)),
@@ -100,7 +107,8 @@ export function ReadableFile(
   });
 }
 
-function all(...decorators: PropertyDecorator[]): PropertyDecorator {
+/** Several decorators as one. */
+export function all(...decorators: PropertyDecorator[]): PropertyDecorator {
   return (prototype, name) => decorators.forEach((decorate) => decorate(prototype, name));
 }
 

@@ -1,11 +1,16 @@
 import { certificateProblem, seedProblem } from '@pavane/jetstream/access';
 import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
+import { Address, Addresses } from './addresses.js';
 import { Duration, Integer, ReadableFile, Variable } from './config-variables.js';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
 
-const POSTGRES_URL = /^postgres(ql)?:\/\/[^\s/]+\/[^\s?]+/;
-const NATS_URLS = /^(nats|tls):\/\/[^\s,]+(,\s*(nats|tls):\/\/[^\s,]+)*$/;
+/** What `pg` reads from the URL of a database. */
+const POSTGRES_PARAMETERS = [
+  ...['host', 'port', 'user', 'ssl', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation', 'uselibpqcompat'],
+  ...['application_name', 'fallback_application_name', 'client_encoding', 'options'],
+  ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'query_timeout'],
+];
 
 /** The environment every service reads. A service extends it with its own variables; the property name is the variable. */
 export class ServiceConfig {
@@ -19,8 +24,14 @@ export class ServiceConfig {
   HOST = '0.0.0.0';
 
   /** The service's own database. */
-  @Matches(POSTGRES_URL, { message: 'the URL of a PostgreSQL database' })
-  @Variable({ example: 'postgresql://order:secret@127.0.0.1:5432/order' })
+  @Address({
+    what: 'the URL of a PostgreSQL database',
+    schemes: ['postgresql', 'postgres'],
+    credentials: true,
+    path: 'name',
+    parameters: POSTGRES_PARAMETERS,
+    example: 'postgresql://order:secret@127.0.0.1:5432/order',
+  })
   DATABASE_URL!: string;
 
   /** Connections this process may hold. */
@@ -31,9 +42,13 @@ export class ServiceConfig {
   @Duration({ min: 100 })
   DATABASE_STATEMENT_TIMEOUT = 10_000;
 
-  /** One broker or several of a cluster, separated by commas. */
-  @Matches(NATS_URLS, { message: 'the URL of a NATS server, or several separated by commas' })
-  @Variable({ example: 'nats://127.0.0.1:4222' })
+  /** One broker or several of a cluster, separated by commas. With `tls://` nothing is sent without TLS. */
+  @Addresses({
+    what: 'the URL of a NATS server, or several separated by commas',
+    schemes: ['nats', 'tls'],
+    instead: 'name a file with a seed in NATS_NKEY_FILE',
+    example: 'nats://127.0.0.1:4222',
+  })
   NATS_URL!: string;
 
   /** File with the NKey seed this service signs in to the broker with, when the broker asks who it is. */

@@ -2,8 +2,12 @@ import { isAway, transaction } from '@pavane/outbox';
 import { type PostgresServer, startPostgres } from '@pavane/testing/servers';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ServiceConfig } from './config.js';
 import { createPool } from './database.js';
+import { loadConfig } from './load-config.js';
 
 let postgres: PostgresServer;
 
@@ -36,6 +40,31 @@ describe('a link to the database that went silent', () => {
     },
     20_000,
   );
+});
+
+describe('a database on a socket of the file system', () => {
+  it.each([
+    'postgresql:///fixture?host=DIR&user=USER',
+    'postgresql://USER@/fixture?host=DIR',
+    'postgresql://USER@DIR/fixture',
+  ])('is reached by %s', async (address) => {
+    const { hostname, port, username } = new URL(postgres.url('fixture'));
+    const dir = mkdtempSync(join(tmpdir(), 'pavane-socket-'));
+    const socket = createServer((near) => {
+      const far = connect(Number(port), hostname);
+      // Who closes first resets the other.
+      for (const end of [near, far]) end.on('error', () => undefined);
+      near.pipe(far).pipe(near);
+    }).listen(join(dir, '.s.PGSQL.5432'));
+    await once(socket, 'listening');
+    const DATABASE_URL = address.replace('DIR', encodeURIComponent(dir)).replace('USER', username);
+    const config = loadConfig(ServiceConfig, { DATABASE_URL, NATS_URL: 'nats://h' });
+    const pool = createPool(config, 'fixture', 1);
+    expect((await pool.query('SELECT current_database() AS name')).rows).toEqual([{ name: 'fixture' }]);
+    await pool.end();
+    socket.close();
+    rmSync(dir, { recursive: true });
+  });
 });
 
 /** A way to the database that can stop carrying anything while both ends believe it open. */

@@ -1,4 +1,5 @@
 /** Public API of @pavane/service. */
+export { Address, Addresses, type AddressOptions } from './addresses.js';
 export { CLOCK_TOLERANCE_MS } from './clocks.js';
 export { ServiceConfig } from './config.js';
 export {

@@ -70,6 +70,15 @@ describe('a configuration', () => {
     expect(loadConfig(Config, { TIME: text }).TIME).toBe(ms);
   });
 
+  it('refuses a duration that no timer holds, which would be over at once', () => {
+    class Config {
+      @Duration()
+      TIME!: number;
+    }
+    expect(loadConfig(Config, { TIME: '24d' }).TIME).toBeLessThan(2 ** 31);
+    expect(() => loadConfig(Config, { TIME: '25d' })).toThrow(/at most 24d/);
+  });
+
   it.each(['900', '10 sec', '-1s', '1h30m', 'soon'])('refuses the duration %s rather than guess', (text) => {
     expect(problemsOf({ ...RIGHT, ORDER_DEADLINE: text })).toMatchObject([{ name: 'ORDER_DEADLINE' }]);
   });

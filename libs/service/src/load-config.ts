@@ -62,7 +62,8 @@ function masked(name: string, value: string, secret = SECRET_NAME.test(name)): s
   // A seed in the place of the file that holds it is a slip that must not end in a log.
   if (secret || NKEY_SEED.test(value)) return `*** (${value.length} characters)`;
   // Greedy, up to the last @: in a URL that is wrong nobody can tell where the credentials begin or end.
-  return JSON.stringify(value.replace(/^(\s*[a-z][a-z\d+.-]*:\/+)?.*@/is, '$1***@'));
+  const shown = value.replace(/^(\s*[a-z][a-z\d+.-]*:\/+)?.*@/is, '$1***@');
+  return JSON.stringify(shown.replaceAll(/([?&][^=&]*=)[^&]*/g, '$1***'));
 }
 
 function described({ name, given, expected, example }: ConfigProblem): string {

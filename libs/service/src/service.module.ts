@@ -2,7 +2,7 @@ import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { type FlagDefinitions, FlagsModule } from '@pavane/flags';
 import { JetStreamConnection, JetStreamHealth, JetStreamModule } from '@pavane/jetstream';
-import { access } from '@pavane/jetstream/access';
+import { access, serversIn } from '@pavane/jetstream/access';
 import { CLOCK, isAway, isImpossible, PG_POOL, revisionProblem } from '@pavane/outbox';
 import type { Pool } from 'pg';
 import { Clocks, compare } from './clocks.js';
@@ -125,9 +125,9 @@ function transport(name: string, config: ServiceConfig) {
     // Before the deadline of the whole stop, so that what comes after it is still done.
     closeWithinMs: 0.75 * config.SHUTDOWN_DEADLINE,
     connection: {
-      servers: config.NATS_URL.split(',').map((url) => url.trim()),
       // Replies stay apart per service, so that the broker can forbid one to read another's.
       inboxPrefix: `_INBOX_${name}`,
+      ...serversIn(config.NATS_URL),
       ...access({ nkeyFile: config.NATS_NKEY_FILE, caFile: config.NATS_CA_FILE }),
     },
   };

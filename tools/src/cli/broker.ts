@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
-import { access } from '@pavane/jetstream/access';
+import { access, serversIn } from '@pavane/jetstream/access';
 import { addressesFrom, ROOT } from '../local/settings.js';
 
 /** What `--help` says about where NATS is, and as whom to go there. */
@@ -22,8 +22,9 @@ const CONTAINERS_KEY = join(ROOT, '.keys/operator.nk');
 export async function connectToNats(url = addressesFrom().nats): Promise<NatsConnection> {
   const { NATS_NKEY_FILE: nkeyFile, NATS_CA_FILE: caFile } = process.env;
   const named = access({ nkeyFile, caFile });
-  const connectAs = (who: typeof named) =>
-    connect({ servers: url.split(',').map((server) => server.trim()), timeout: 5000, ...who });
+  if (/:\/\/[^/,]*@/.test(url))
+    throw new Error('user and password in NATS_URL would not be used; name a file with a seed in NATS_NKEY_FILE');
+  const connectAs = (who: typeof named) => connect({ ...serversIn(url), timeout: 5000, ...who });
   try {
     return await connectAs(named).catch((error: unknown) => {
       if (nkeyFile || !(error instanceof errors.AuthorizationError) || !existsSync(CONTAINERS_KEY)) throw error;
@@ -31,9 +32,8 @@ export async function connectToNats(url = addressesFrom().nats): Promise<NatsCon
     });
   } catch (error) {
     const reason = (error as Error).message;
-    const where = url.replaceAll(/:\/\/[^@/,]*@/g, '://');
     throw new Error(
-      `nats-server could not be reached at ${where} (${reason}); is the platform running, and there? NATS_URL or NATS_PORT say where, NATS_NKEY_FILE and NATS_CA_FILE as whom.`,
+      `nats-server could not be reached at ${url} (${reason}); is the platform running, and there? NATS_URL or NATS_PORT say where, NATS_NKEY_FILE and NATS_CA_FILE as whom.`,
       { cause: error },
     );
   }
