@@ -10,6 +10,9 @@ import { Replies } from './replies.js';
 /** Between attempts at the first connection; the client's own reconnect pause is the same. */
 const RECONNECT_PAUSE_MS = 500;
 
+/** What a server may take to greet: one that accepts and says nothing must not keep a client from the next. */
+const GREETING_MS = 3_000;
+
 type ConnectionEvents = { connect: []; reconnect: []; disconnect: []; forbidden: [subject: string] };
 
 /**
@@ -124,6 +127,7 @@ export class JetStreamConnection {
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_PAUSE_MS,
       pingInterval: 5_000,
+      timeout: GREETING_MS,
       noAsyncTraces: true,
       ...this.options.connection,
     });
