@@ -49,7 +49,7 @@ EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --start-interval=1s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 3000}/health/ready`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # exec: signals must reach Node, which drains.
-CMD ["sh", "-c", "exec node --max-semi-space-size=4 --import @pavane/telemetry/register apps/$APP/dist/main.js"]
+CMD ["sh", "-c", "exec node --max-semi-space-size=4 --import @pavane/service/register --import @pavane/telemetry/register apps/$APP/dist/main.js"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG SOURCE=unknown

@@ -12,11 +12,15 @@ jest.setTimeout(60_000);
 
 /** A service on its own, as an operator would start it. */
 function start(service: string, env: Record<string, string>) {
-  const child = spawn(process.execPath, ['--import', '@pavane/telemetry/register', 'dist/main.js'], {
-    cwd: join(ROOT, 'apps', service),
-    env: { PATH: process.env['PATH'] ?? '', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--import', '@pavane/service/register', '--import', '@pavane/telemetry/register', 'dist/main.js'],
+    {
+      cwd: join(ROOT, 'apps', service),
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   const said = { out: '', err: '' };
   child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (said.err += chunk.toString()));

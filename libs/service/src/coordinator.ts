@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { keepOnSignals } from './boot-signals.js';
 
 export interface CoordinatorOptions {
   /** Milliseconds for all steps together. */
@@ -52,6 +53,7 @@ export class ShutdownCoordinator {
         else void this.stop(signal);
       });
     }
+    keepOnSignals();
     // A process that survives these is in a state nobody designed; a restart is safe because nothing is acked early.
     process.on('uncaughtException', (error) => this.fault('uncaught exception', error));
     process.on('unhandledRejection', (reason) => this.fault('unhandled rejection', reason));

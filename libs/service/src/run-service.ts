@@ -9,6 +9,7 @@ import { JetStreamConnection, JetStreamServer } from '@pavane/jetstream';
 import { PG_POOL } from '@pavane/outbox';
 import { JsonLogger, shutdownTelemetry } from '@pavane/telemetry';
 import type { Pool } from 'pg';
+import { leaveOnSignals } from './boot-signals.js';
 import type { ServiceConfig } from './config.js';
 import { ShutdownCoordinator } from './coordinator.js';
 import { HttpDrain } from './http-drain.js';
@@ -24,10 +25,12 @@ const EX_CONFIG = 78;
 
 /**
  * Starts a service and keeps it until SIGTERM or SIGINT; then everything in flight is finished and the process exits
- * with 0. Exits with 78 when the environment is not usable, and with 1 when it cannot start or a stop takes too long.
+ * with 0; while it starts, they end it at once. Exits with 78 when the environment is not usable, and with 1 when it cannot start or a stop takes too long.
  * A broker or a database that is away does not keep it from starting: it is unready until they are back.
  */
 export async function runService(appModule: Type): Promise<void> {
+  // For those who do not start with `--import @pavane/service/register`.
+  leaveOnSignals();
   try {
     const { name, config: Config } = serviceOptionsOf(appModule);
     const config = loadConfig(Config);

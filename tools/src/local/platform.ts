@@ -160,7 +160,7 @@ export class LocalPlatform {
       args: [
         // As in the Dockerfile. The default young generation is four times as large, which shows as 20 MB a process at rest.
         '--max-semi-space-size=4',
-        ...['--import', '@pavane/telemetry/register'],
+        ...['--import', '@pavane/service/register', '--import', '@pavane/telemetry/register'],
         ...(this.options.injectable ? ['--import', '@pavane/testing/crash'] : []),
         this.options.entries?.[service] ?? 'dist/main.js',
       ],
