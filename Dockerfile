@@ -42,7 +42,7 @@ ARG APP
 # Owned by root: a process cannot change what it runs.
 COPY --from=packages /platform/node_modules node_modules
 COPY --from=app /app .
-ENV NODE_ENV=production HOST=0.0.0.0 MALLOC_ARENA_MAX=1 OTEL_SERVICE_NAME=$APP APP=$APP
+ENV NODE_ENV=production HOST=:: MALLOC_ARENA_MAX=1 OTEL_SERVICE_NAME=$APP APP=$APP
 # By number, so that a cluster can tell that it is not root.
 USER 1000:1000
 EXPOSE 3000

@@ -90,7 +90,7 @@ export async function serveHttp(routes: Routes, { host = '127.0.0.1', port }: Li
   const bound = await listen(server, host, port);
   return {
     port: bound,
-    url: `http://${host}:${bound}`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }
@@ -98,7 +98,7 @@ export async function serveHttp(routes: Routes, { host = '127.0.0.1', port }: Li
 /** Listens and resolves to the port; a busy port is an error that names it. */
 export function listen(
   server: {
-    listen(options: { host: string; port: number }): unknown;
+    listen(options: { host: string | undefined; port: number }): unknown;
     address(): unknown;
     once(event: 'listening' | 'error', listener: (error: Error) => void): unknown;
   },
@@ -114,7 +114,8 @@ export function listen(
       const address = server.address();
       resolve(typeof address === 'object' && address !== null && 'port' in address ? Number(address.port) : port);
     });
-    server.listen({ host, port });
+    // Without a host Node takes all addresses of IPv4, and of IPv6 where there is any.
+    server.listen({ host: host === '::' ? undefined : host, port });
   });
 }
 

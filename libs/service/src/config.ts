@@ -18,10 +18,13 @@ export class ServiceConfig {
   @Integer({ min: 0, max: 65_535, example: 3000 })
   PORT = 3000;
 
-  /** Address the HTTP door listens on. All by default, as containers need; name 127.0.0.1 to keep it on this machine. */
+  /**
+   * Address the HTTP door listens on. By default all of IPv4, and of IPv6 where the machine has it, as containers need; name
+   * 127.0.0.1 to keep it on this machine.
+   */
   @IsString({ message: 'an address to listen on' })
   @Variable({ example: '127.0.0.1' })
-  HOST = '0.0.0.0';
+  HOST = '::';
 
   /** The service's own database. */
   @Address({

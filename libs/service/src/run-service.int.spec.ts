@@ -1,4 +1,6 @@
+import { get } from 'node:http';
 import { connect as tcp } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { once } from 'node:events';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
@@ -9,6 +11,8 @@ import { Client } from 'pg';
 import { FixtureApp } from './fixtures/fixture-app.js';
 
 const DURABLE = 'fixture_things-happened';
+
+const hasIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === '::1'));
 
 let nats: NatsServer;
 let postgres: PostgresServer;
@@ -139,6 +143,24 @@ describe('a start', () => {
     await using second = await FixtureApp.start({ ...env, PORT: String(first.port) });
     expect(await second.ended).toEqual({ code: 1, signal: null });
     expect(second.output).toContain(`fixture cannot listen on 127.0.0.1:${first.port}: the port is in use`);
+  });
+
+  it('listens on IPv4 and IPv6 when it is not told where', async () => {
+    await using app = await FixtureApp.start({ ...env, HOST: '', RATE_LIMIT: '2' });
+    await app.answers('/health/live', 200);
+    const at = (host: string) => fetch(`http://${host}:${app.port}/health/live`);
+    expect((await at('127.0.0.1')).status).toBe(200);
+    if (hasIPv6) expect((await at('[::1]')).status).toBe(200);
+    // An address of IPv4 is counted as one of its own also where it is shown as one of IPv6.
+    const from = (localAddress: string) =>
+      new Promise<number>((resolve, reject) =>
+        get({ port: app.port, host: '127.0.0.1', path: '/nowhere', localAddress }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode!);
+        }).once('error', reject),
+      );
+    expect([await from('127.0.0.2'), await from('127.0.0.2'), await from('127.0.0.2')]).toEqual([404, 404, 429]);
+    expect(await from('127.0.0.3')).toBe(404);
   });
 
   it('needs neither database nor broker: live, and unready with the reasons', async () => {

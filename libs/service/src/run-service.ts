@@ -94,11 +94,13 @@ function planShutdown(app: NestExpressApplication, config: ServiceConfig, http: 
 function listen(server: Server, name: string, config: ServiceConfig): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const where = `${config.HOST}:${config.PORT}`;
+      const where = `${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${config.PORT}`;
       const busy = `${name} cannot listen on ${where}: the port is in use. Stop what listens there or set PORT.`;
       reject(error.code === 'EADDRINUSE' ? new StartFailure(busy, { cause: error }) : error);
     });
-    server.listen(config.PORT, config.HOST, () => {
+    // Without a host Node falls back to IPv4 where there is no IPv6.
+    const host = config.HOST === '::' ? undefined : config.HOST;
+    server.listen({ port: config.PORT, host }, () => {
       const address = server.address();
       resolve(typeof address === 'object' && address ? address.port : config.PORT);
     });
