@@ -129,10 +129,10 @@ export class Scene {
     return outcome;
   }
 
-  async #run(fault: Fault, { perSecond = PER_SECOND }: Stage, outcome: Outcome): Promise<void> {
+  async #run(fault: Fault, { perSecond = PER_SECOND, mostWaiting }: Stage, outcome: Outcome): Promise<void> {
     const memory = watchMemory(this.platform);
     const started = performance.now();
-    const stopComing = perSecond > 0 ? this.clients.keepComing(perSecond) : () => undefined;
+    const stopComing = perSecond > 0 ? this.clients.keepComing(perSecond, mostWaiting) : () => undefined;
     try {
       if (perSecond > 0) await this.accepted(perSecond);
       await fault.run(this);
@@ -154,6 +154,7 @@ export class Scene {
         ...(await this.#saidAgain(performance.now() - started)),
         ...this.platform.refusals().slice(0, 3),
       );
+      await fault.judge?.(this);
       if (this.deaths.length > this.kills.services)
         this.violations.push(`died, and not by our hand: ${this.deaths.slice(this.kills.services).join(', ')}`);
     } catch (error) {

@@ -10,6 +10,8 @@ export interface Stage {
   wishes?: readonly Wish[];
   /** Customers a second while the fault is on; 0 for a fault that sends its own. */
   perSecond?: number;
+  /** Nobody else comes while so many wait for an answer. Default: no limit. */
+  mostWaiting?: number;
   /** Released when the scene is over, however it ended: after the platform has stopped. */
   dispose?(): Promise<void> | void;
 }
@@ -33,6 +35,8 @@ export interface Fault {
    * time from then until every order accepted before has ended is the recovery.
    */
   run(scene: Scene): Promise<void>;
+  /** What must hold beyond the invariants once everything has come to rest; says so in `scene.violations`. */
+  judge?(scene: Scene): Promise<void>;
 }
 
 export interface StageOptions {

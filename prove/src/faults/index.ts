@@ -5,6 +5,8 @@ import { disk } from './disk.js';
 import { database } from './database.js';
 import type { Fault } from './fault.js';
 import { flags } from './flags.js';
+import { illDatabase } from './ill/database.js';
+import { unknownErrors } from './ill/errors.js';
 import { messages } from './messages.js';
 import { network } from './network.js';
 import { orderOfEvents } from './order-of-events.js';
@@ -28,6 +30,8 @@ export const faults: readonly Fault[] = [
   ...disk,
   ...replay,
   ...database,
+  ...illDatabase,
+  ...unknownErrors,
   ...network,
   ...messages,
   ...orderOfEvents,
