@@ -7,6 +7,7 @@ import type { Fault } from './fault.js';
 import { flags } from './flags.js';
 import { illDatabase } from './ill/database.js';
 import { unknownErrors } from './ill/errors.js';
+import { wrongAnswers } from './ill/provider.js';
 import { messages } from './messages.js';
 import { network } from './network.js';
 import { orderOfEvents } from './order-of-events.js';
@@ -32,6 +33,7 @@ export const faults: readonly Fault[] = [
   ...database,
   ...illDatabase,
   ...unknownErrors,
+  ...wrongAnswers,
   ...network,
   ...messages,
   ...orderOfEvents,
