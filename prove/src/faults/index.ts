@@ -5,6 +5,7 @@ import { disk } from './disk.js';
 import { database } from './database.js';
 import type { Fault } from './fault.js';
 import { flags } from './flags.js';
+import { clock } from './ill/clock.js';
 import { illDatabase } from './ill/database.js';
 import { unknownErrors } from './ill/errors.js';
 import { wrongAnswers } from './ill/provider.js';
@@ -34,6 +35,7 @@ export const faults: readonly Fault[] = [
   ...illDatabase,
   ...unknownErrors,
   ...wrongAnswers,
+  ...clock,
   ...network,
   ...messages,
   ...orderOfEvents,
