@@ -9,6 +9,7 @@ import { clock } from './ill/clock.js';
 import { illDatabase } from './ill/database.js';
 import { unknownErrors } from './ill/errors.js';
 import { wrongAnswers } from './ill/provider.js';
+import { store } from './ill/store.js';
 import { messages } from './messages.js';
 import { network } from './network.js';
 import { orderOfEvents } from './order-of-events.js';
@@ -36,6 +37,7 @@ export const faults: readonly Fault[] = [
   ...unknownErrors,
   ...wrongAnswers,
   ...clock,
+  ...store,
   ...network,
   ...messages,
   ...orderOfEvents,
