@@ -80,11 +80,18 @@ export const sabotages: readonly Sabotage[] = [
     caughtBy: /unpublished in the outbox of order|had not ended/,
   },
   {
-    name: 'outage-as-attempt',
-    about: 'inventory counts that its database is away as failures of the message',
+    name: 'outage-as-poison',
+    about: 'inventory takes it for the fault of the message that its database is away',
     of: 'inventory',
     fault: 'postgres-away',
-    caughtBy: /dead letter/,
+    caughtBy: /dead letters/,
+  },
+  {
+    name: 'unknown-as-poison',
+    about: 'inventory takes an error it does not know for the fault of the message',
+    of: 'inventory',
+    fault: 'unknown-errors-inventory',
+    caughtBy: /dead letters/,
   },
 ];
 

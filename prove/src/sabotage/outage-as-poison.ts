@@ -1,6 +1,6 @@
-// That the database is away counts as a failure of the message.
+// That the database is away is taken for the fault of the message.
 import { InventoryModule } from '@pavane/inventory/module';
-import { RetryLater } from '@pavane/jetstream';
+import { Unprocessable } from '@pavane/jetstream';
 import { runService } from '@pavane/service';
 import { tamperingWithParticipant } from './participant.js';
 
@@ -8,8 +8,8 @@ await runService(
   tamperingWithParticipant(InventoryModule, (participant) => {
     const handle = participant.handle.bind(participant);
     participant.handle = (message, delivery) =>
-      handle(message, delivery).catch((error: unknown) => {
-        throw error instanceof RetryLater ? new Error('it did not work') : error;
+      handle(message, delivery).catch((cause: unknown) => {
+        throw new Unprocessable('it did not work', { cause });
       });
   }),
 );
