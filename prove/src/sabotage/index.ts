@@ -93,6 +93,13 @@ export const sabotages: readonly Sabotage[] = [
     fault: 'unknown-errors-inventory',
     caughtBy: /dead letters/,
   },
+  {
+    name: 'unknown-as-declined',
+    about: 'payment takes an answer that settles nothing for a decline',
+    of: 'payment',
+    fault: 'wrong-answers',
+    caughtBy: /orders are payment_failed/,
+  },
 ];
 
 /** The module that runs a sabotaged service. */
