@@ -1,6 +1,6 @@
 import { Controller, Get, Injectable } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { MAX_AMOUNT, type Money, type OrderItem } from '@pavane/contracts';
+import type { Money, OrderItem } from '@pavane/contracts';
 import { orderProblem } from './order.problems.js';
 import { OrderDatabase } from './order.store.js';
 
@@ -35,7 +35,7 @@ export class Catalogue {
       });
     }
     const amount = items.reduce((sum, { sku, quantity }) => sum + products.get(sku)!.price * quantity, 0);
-    if (amount > MAX_AMOUNT) {
+    if (amount > 2_147_483_647) {
       throw orderProblem('invalid-request', {
         errors: [
           { field: 'items', message: 'the total is too large for one order', remedy: 'Split it into several orders.' },

@@ -1,6 +1,6 @@
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { CANCEL_REASONS, events, type EventType, MAX_AMOUNT, MAX_LINES, MAX_QUANTITY } from './index.js';
+import { CANCEL_REASONS, events, type EventType, MAX_LINES, MAX_QUANTITY } from './index.js';
 
 const items = [{ sku: 'TEAPOT', quantity: 2 }];
 const total = { amount: 9800, currency: 'EUR' };
@@ -58,12 +58,12 @@ describe('an order that was created', () => {
     ['a fraction of a cent', { total: { amount: 0.5, currency: 'EUR' } }, 'total'],
     ['an unknown kind of currency', { total: { amount: 1, currency: 'EURO' } }, 'total'],
     ['an address that is none', { email: 'ada' }, 'email'],
-    ['an amount no database holds', { total: { amount: MAX_AMOUNT + 1, currency: 'EUR' } }, 'total'],
     ['a deadline that is no time', { deadlineAt: 'soon' }, 'deadlineAt'],
     ['a deadline without a zone', { deadlineAt: '2026-11-30T04:00:00' }, 'deadlineAt'],
     ['a deadline in a week', { deadlineAt: '2026-W49' }, 'deadlineAt'],
     ['a deadline on a day of the year', { deadlineAt: '2026-334' }, 'deadlineAt'],
     ['a deadline on the 30th of February', { deadlineAt: '2026-02-30T04:00:00Z' }, 'deadlineAt'],
+    ['a deadline without a time', { deadlineAt: '2026-11-30' }, 'deadlineAt'],
     ['a deadline in a leap second', { deadlineAt: '2026-12-31T23:59:60Z' }, 'deadlineAt'],
   ])('is refused with %s', (_, change, property) => {
     expect(problemsOf('orders.created', { ...created, ...change })).toEqual([property]);

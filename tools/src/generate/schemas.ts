@@ -10,8 +10,8 @@ export function schemas(): Map<string, Schema> {
   const all = validationMetadatasToSchemas({
     refPointerPrefix: '#/$defs/',
     classTransformerMetadataStorage: defaultMetadataStorage,
-    // `required` says it already.
-    additionalConverters: { isDefined: {} },
+    // `required` says the one, and `date-time` the other.
+    additionalConverters: { isDefined: {}, hasZone: {} },
   }) as Record<string, Schema>;
   return new Map(
     (Object.keys(events) as EventType[]).map((type) => {
