@@ -7,6 +7,8 @@ export interface ReadinessReport {
   status: 'ready' | 'unready';
   /** What is missing, one sentence each; empty when ready. */
   reasons: string[];
+  /** What does not keep the service from working and has to be looked at: consumers that rest, handlers that hang. */
+  findings: string[];
 }
 
 /** How old an answer about the database may be, in milliseconds: many probes make one query. */
@@ -33,8 +35,9 @@ export class Readiness {
     if (this.coordinator.isDraining) reasons.push('stopping: no new work is taken');
     const problem = await this.databaseProblem();
     if (problem !== undefined) reasons.push(`database: ${problem}`);
+    const { findings } = this.broker.check();
     reasons.push(...this.brokerProblems(), ...this.clocks.problems.map((clock) => `clock: ${clock}`));
-    return { status: reasons.length === 0 ? 'ready' : 'unready', reasons };
+    return { status: reasons.length === 0 ? 'ready' : 'unready', reasons, findings };
   }
 
   private brokerProblems(): string[] {

@@ -73,7 +73,7 @@ describe('a stop', () => {
     await app.answers('/health/ready', 200);
     app.kill('SIGTERM');
     const report = await (await app.answers('/health/ready', 503)).json();
-    expect(report).toEqual({ status: 'unready', reasons: ['stopping: no new work is taken'] });
+    expect(report).toMatchObject({ status: 'unready', reasons: ['stopping: no new work is taken'] });
     expect((await app.get('/database')).status).toBe(200);
     expect(await app.ended).toEqual({ code: 0, signal: null });
   });
