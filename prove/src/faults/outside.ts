@@ -25,17 +25,6 @@ export const outside: readonly Fault[] = [
     },
   },
   {
-    name: 'provider-answers-wrongly',
-    about: 'the payment provider answers 404, 401, a redirect to a login page, 429, 500, 503 and a page, for 2 s each',
-    async run(scene) {
-      for (const answer of ['not-found', 'unauthorized', 'login', 'too-many', 'server-error', 'maintenance', 'page']) {
-        await scene.faults('provider', { answer });
-        await scene.lasts(2000);
-      }
-      await scene.faults('provider');
-    },
-  },
-  {
     name: 'provider-waits-for-customers',
     about:
       'payments wait for customers at the bank: every second one comes, while payment is killed or after, and the others never',

@@ -1,20 +1,15 @@
 // An answer of the provider that settles nothing is taken for a decline.
 import { PaymentModule } from '@pavane/payment/module';
+import { PaymentProvider } from '@pavane/payment/provider';
 import { runService } from '@pavane/service';
-import { extending } from './replace.js';
-
-interface Provider {
-  charge(...asked: unknown[]): Promise<unknown>;
-}
+import { tampering } from './replace.js';
 
 await runService(
-  extending<Provider>(PaymentModule, 'PaymentProvider', (Found) => {
-    class Hasty extends Found {
-      override async charge(...asked: unknown[]): Promise<unknown> {
-        const answer = await super.charge(...asked);
-        return answer === 'unknown' ? 'declined' : answer;
-      }
-    }
-    return Hasty;
+  tampering(PaymentModule, PaymentProvider, (provider) => {
+    const charge = provider.charge.bind(provider);
+    provider.charge = async (payment) => {
+      const answer = await charge(payment);
+      return answer.type === 'unknown' ? { type: 'declined' } : answer;
+    };
   }),
 );
