@@ -105,4 +105,32 @@ describe('messages that commit together', () => {
     expect(whole).toBe(128);
     expect(parts.length).toBeLessThanOrEqual(2 * Math.log2(128));
   });
+
+  it('are handled when one of them makes the database fail for a reason nobody knows', async () => {
+    const pool = await databases.pool();
+    await pool.query(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN IF NEW.id = 'odd-77' THEN RAISE EXCEPTION 'out of order' USING ERRCODE = 'XX777'; END IF; RETURN NEW; END $$`);
+    await pool.query('CREATE TRIGGER fails BEFORE INSERT ON counters FOR EACH ROW EXECUTE FUNCTION fail()');
+    const participant = counters(pool);
+    const ids = Array.from({ length: 128 }, (_, i) => `odd-${i}`);
+    const first = participant.handle(add('odd-first', 1));
+    const outcomes = await Promise.allSettled(ids.map((id) => participant.handle(add(id, 1))));
+    await first;
+    expect(outcomes.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))).toEqual([77]);
+    expect(outcomes[77]).toMatchObject({ reason: { code: 'XX777' } });
+  });
+
+  it('are told after a few tries when the database fails for all of them', async () => {
+    const pool = await databases.pool();
+    const store = new CounterStore();
+    store.saving = () => Promise.reject(Object.assign(new Error('out of order'), { code: 'XX777' }));
+    const participant = counters(pool, { store });
+    const first = participant.handle(add('all-first', 1)).catch(() => undefined);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 128 }, (_, i) => participant.handle(add(`all-${i}`, 1))),
+    );
+    await first;
+    expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+    expect(store.sets.length).toBeLessThan(40);
+  });
 });

@@ -84,6 +84,11 @@ interface Job<State, M> {
 
 /** The most messages one transaction takes; beyond it a commit grows long without getting cheaper per message. */
 const LARGEST_SET = 200;
+/**
+ * After so many transactions of a set that failed for an unknown reason, one after the other, it is not one message of it:
+ * by halves that one would have been found.
+ */
+const MOST_UNEXPLAINED = Math.ceil(Math.log2(LARGEST_SET)) + 2;
 /** How often a set of one is tried again when another transaction got in its way. */
 const CONFLICT_TRIES = 5;
 
@@ -122,14 +127,22 @@ export class Participant<State = unknown, M extends Message = Message, F extends
     this.#busy = false;
   }
 
-  /** Resolves to why nothing else can be handled now either, if that is so. */
-  async #settle(jobs: readonly Job<State, M>[], attempt: number): Promise<RetryLater | undefined> {
+  /**
+   * Resolves to why nothing else can be handled now either, if that is so. `unexplained` counts transactions of one set
+   * that failed for an unknown reason since the last that did not.
+   */
+  async #settle(
+    jobs: readonly Job<State, M>[],
+    attempt: number,
+    unexplained = { inARow: 0 },
+  ): Promise<RetryLater | undefined> {
     try {
       const reached = (point: string) => jobs.forEach(({ message }) => seam(point, message.type, message.orderId));
       const rows: OutboxRow[] = [];
       reached('before-transaction');
       const outcomes = await transaction(this.options.pool, (tx, begun) => this.#commit(tx, begun, jobs, rows));
       reached('committed');
+      unexplained.inARow = 0;
       if (rows.length > 0) this.options.outlet.offer(rows);
       for (const [job, outcome] of outcomes) {
         if ('error' in outcome) job.reject(outcome.error);
@@ -137,16 +150,19 @@ export class Participant<State = unknown, M extends Message = Message, F extends
       }
     } catch (error) {
       const alone = jobs.length === 1;
-      if (!alone && (isConflict(error) || isDataError(error))) {
-        // By halves: one bad value among many costs twice the logarithm of their number, not their number.
+      const reason = verdictOn(error);
+      const mayPass = isConflict(error) || isDataError(error);
+      const isUnexplained = !mayPass && !(reason instanceof RetryLater);
+      if (isUnexplained) unexplained.inARow++;
+      if (!alone && (mayPass || (isUnexplained && unexplained.inARow < MOST_UNEXPLAINED))) {
+        // By halves: one bad message among many costs twice the logarithm of their number, not their number.
         const half = jobs.length >> 1;
-        const away = await this.#settle(jobs.slice(0, half), 1);
-        if (!away) return this.#settle(jobs.slice(half), 1);
+        const away = await this.#settle(jobs.slice(0, half), 1, unexplained);
+        if (!away) return this.#settle(jobs.slice(half), 1, unexplained);
         for (const job of jobs.slice(half)) job.reject(away);
         return away;
       }
-      if (alone && isConflict(error) && attempt < CONFLICT_TRIES) return this.#settle(jobs, attempt + 1);
-      const reason = verdictOn(error);
+      if (alone && isConflict(error) && attempt < CONFLICT_TRIES) return this.#settle(jobs, attempt + 1, unexplained);
       for (const job of jobs) job.reject(reason);
       if (reason instanceof RetryLater && !isGivenUp(error)) return reason;
     }
