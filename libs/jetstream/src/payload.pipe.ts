@@ -4,7 +4,7 @@ import type { ValidationError } from 'class-validator';
 import { Unprocessable } from './errors.js';
 import { instanceOf } from './payload.instance.js';
 import { holds, rulesOf } from './payload.rules.js';
-import { flawsOf, MAX_NAMED } from './structure.js';
+import { flawsOf, knownPartOf, MAX_NAMED } from './structure.js';
 
 /**
  * Makes a payload an instance of its class and checks it: unknown and wrong fields are `Unprocessable`. How it is built is
@@ -18,7 +18,7 @@ export class PayloadPipe extends ValidationPipe {
       whitelist: true,
       forbidNonWhitelisted: true,
       transform: true,
-      exceptionFactory: (errors) => invalid(errors.flatMap((error) => describe(error))),
+      exceptionFactory: (errors) => new Invalid(errors.flatMap((error) => describe(error))),
     });
   }
 
@@ -27,10 +27,11 @@ export class PayloadPipe extends ValidationPipe {
     if (type !== 'custom') {
       const { named, count } = flawsOf(value, metatype, data);
       if (count > 0) {
-        throw invalid(
-          named.map(({ field, message }) => `${field} ${message}`),
-          count,
-        );
+        const wrong = named.map(({ field, message }) => `${field} ${message}`);
+        const known = knownPartOf(value, metatype, data);
+        throw known === undefined
+          ? new Invalid(wrong, count)
+          : new Invalid([...wrong, ...(await this.wrongIn(known, metadata))]);
       }
     }
     if (type !== 'custom' && metatype && rulesOf(metatype)) {
@@ -43,12 +44,27 @@ export class PayloadPipe extends ValidationPipe {
     }
     return super.transform(value, metadata);
   }
+
+  private async wrongIn(value: unknown, metadata: ArgumentMetadata): Promise<readonly string[]> {
+    try {
+      await super.transform(value, metadata);
+      return [];
+    } catch (error) {
+      if (error instanceof Invalid) return error.wrong;
+      throw error;
+    }
+  }
 }
 
-function invalid(wrong: string[], count = wrong.length): Unprocessable {
-  const more = count > MAX_NAMED ? [`and ${count - MAX_NAMED} more`] : [];
-  const all = [...wrong.slice(0, MAX_NAMED), ...more].join('; ');
-  return new Unprocessable(`The payload is not valid: ${all}. Correct the publisher, then replay the dead letter.`);
+class Invalid extends Unprocessable {
+  constructor(
+    readonly wrong: readonly string[],
+    count = wrong.length,
+  ) {
+    const more = count > MAX_NAMED ? [`and ${count - MAX_NAMED} more`] : [];
+    const all = [...wrong.slice(0, MAX_NAMED), ...more].join('; ');
+    super(`The payload is not valid: ${all}. Correct the publisher, then replay the dead letter.`);
+  }
 }
 
 function describe(error: ValidationError, path = ''): string[] {

@@ -243,6 +243,14 @@ describe('a payload', () => {
     await expect(refused).rejects.toThrow(new RegExp(says));
   });
 
+  it('is refused whole by the next pipe, too, that is given it', async () => {
+    const payload = { ...good, colour: 'red', kind: 'c' };
+    for (let time = 0; time < 2; time++)
+      await expect(new PayloadPipe().transform(payload, about(Ordered))).rejects.toThrow(
+        /colour is not a known field; kind: kind must be one of/,
+      );
+  });
+
   it('is refused with a short reason, however much is wrong', async () => {
     class Many {
       @IsString({ each: true }) @Length(1, 3, { each: true }) tags!: string[];

@@ -13,8 +13,7 @@ export interface Flaw {
   message: string;
   /** What to do about it. */
   remedy: string;
-  /** Of a field nobody knows: takes it out, so that the rest can be judged. */
-  takeOut?: () => void;
+  isUnknownField?: true;
 }
 
 export interface Flaws {
@@ -43,6 +42,33 @@ export function flawsOf(value: unknown, type?: unknown, name?: string): Flaws {
   const look = new Look(name);
   look.at(value, declaredBy(type), 0);
   return look.flaws;
+}
+
+/**
+ * A copy without the fields nobody knows, when nothing else is wrong with how the value is built: whoever misspelt a field
+ * wants to hear what is wrong with the others, too. Undefined otherwise.
+ */
+export function knownPartOf(value: unknown, type?: unknown, name?: string): unknown {
+  const { named, count } = flawsOf(value, type, name);
+  if (count > named.length || named.some(({ isUnknownField }) => !isUnknownField)) return undefined;
+  return knownPart(value, declaredBy(type));
+}
+
+function knownPart(value: unknown, { of, members = ANYTHING }: Declared): unknown {
+  if (Array.isArray(value)) return Array.from(value, (one) => knownPart(one, members));
+  if (typeof value !== 'object' || value === null || !isPlain(value)) return value;
+  const known: Record<string, unknown> = {};
+  for (const [key, one] of Object.entries(value)) {
+    const declared = declaredIn(of, key);
+    if (declared) known[key] = knownPart(one, declared);
+  }
+  return known;
+}
+
+/** What a field is, undefined when nobody knows it. */
+function declaredIn(of: Declared['of'], key: string): Declared | undefined {
+  const fields = of && fieldsOf(of);
+  return fields ? fields.get(key) : RESERVED.has(key) ? undefined : ANYTHING;
 }
 
 class Look {
@@ -83,12 +109,11 @@ class Look {
   }
 
   #fields(object: Record<string, unknown>, { of }: Declared, depth: number): void {
-    const fields = of && fieldsOf(of);
     const last = this.#path.push('') - 1;
     for (const key of Object.keys(object)) {
       this.#path[last] = key;
-      const declared = fields ? fields.get(key) : RESERVED.has(key) ? undefined : ANYTHING;
-      if (!declared) this.#add('is not a known field', 'remove it or correct its name', () => void delete object[key]);
+      const declared = declaredIn(of, key);
+      if (!declared) this.#add('is not a known field', 'remove it or correct its name', true);
       else if (this.#text(key)) this.at(object[key], declared, depth + 1);
     }
     this.#path.pop();
@@ -102,10 +127,10 @@ class Look {
     return false;
   }
 
-  #add(message: string, remedy: string, takeOut?: () => void): void {
+  #add(message: string, remedy: string, isUnknownField?: true): void {
     this.flaws.count++;
     if (this.flaws.named.length === MAX_NAMED) return;
-    this.flaws.named.push({ field: fieldAt(this.#path), message, remedy, ...(takeOut && { takeOut }) });
+    this.flaws.named.push({ field: fieldAt(this.#path), message, remedy, ...(isUnknownField && { isUnknownField }) });
   }
 }
 

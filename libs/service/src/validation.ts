@@ -1,5 +1,5 @@
 import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
-import { flawsOf, MAX_NAMED } from '@pavane/jetstream/structure';
+import { flawsOf, knownPartOf, MAX_NAMED } from '@pavane/jetstream/structure';
 import type { ValidationError } from 'class-validator';
 import { type FieldProblem, problem, ProblemException } from './problems.js';
 
@@ -23,10 +23,9 @@ export class HttpValidationPipe extends ValidationPipe {
     const { named, count } = flawsOf(value, metadata.metatype, metadata.data);
     if (count === 0) return super.transform(value, metadata);
     const found = named.map(({ field, message, remedy }) => ({ field, message, remedy }));
-    if (count > named.length || named.some(({ takeOut }) => !takeOut)) throw refused(found, count);
-    // Without the fields nobody knows it is built well, and whoever misspelt one wants to hear of the others, too.
-    for (const { takeOut } of named) takeOut!();
-    throw refused([...found, ...(await this.problemsOf(value, metadata))]);
+    const known = knownPartOf(value, metadata.metatype, metadata.data);
+    if (known === undefined) throw refused(found, count);
+    throw refused([...found, ...(await this.problemsOf(known, metadata))]);
   }
 
   private async problemsOf(value: unknown, metadata: ArgumentMetadata): Promise<FieldProblem[]> {
