@@ -127,12 +127,7 @@ describe('a pool that still leads to a demoted primary', () => {
       expect(problems).toEqual([expect.stringMatching(/^it takes no writes/), undefined]);
       expect(await portOf()).toBe(String(other.port));
     } finally {
-      await administer(
-        postgres.url(),
-        'SET default_transaction_read_only = off',
-        'ALTER SYSTEM RESET default_transaction_read_only',
-        'SELECT pg_reload_conf()',
-      );
+      await administer(postgres.url(), 'ALTER SYSTEM RESET default_transaction_read_only', 'SELECT pg_reload_conf()');
     }
   });
 });
