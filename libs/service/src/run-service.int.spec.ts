@@ -28,6 +28,17 @@ beforeAll(async () => {
   jsm = await jetstreamManager(nc);
   await jsm.streams.add({ name: 'SAGA', retention: 'interest', subjects: ['things.happened.*'] });
   await jsm.streams.add({ name: 'DLQ', subjects: ['dlq.>'] });
+  await jsm.streams.add({
+    name: 'PARKED',
+    retention: 'workqueue',
+    subjects: ['parked.wait.>', 'parked.due.>'],
+    allow_msg_schedules: true,
+  });
+  await jsm.consumers.add('PARKED', {
+    durable_name: `SAGA_${DURABLE}`,
+    ack_policy: 'explicit',
+    filter_subject: `parked.due.SAGA.${DURABLE}.>`,
+  });
   await jsm.consumers.add('SAGA', {
     durable_name: DURABLE,
     filter_subject: 'things.happened.*',
