@@ -37,9 +37,9 @@ it(`${FOLLOWERS} followers are nothing to those who place orders`, async () => {
   await eventually(async () => expect(await platform.metric(platform.http.url, 'order_followers')).toBe(0));
   const after = await median();
 
+  process.stderr.write(`accepted in ${[before, during, after].map((ms) => ms.toFixed(1)).join(', ')} ms\n`);
   // When each follower had a reader of its own it was eight times as long.
   expect(during).toBeLessThan(3 * Math.max(before, after));
-  process.stderr.write(`accepted in ${[before, during, after].map((ms) => ms.toFixed(1)).join(', ')} ms\n`);
   await platform.providerFaults({});
   await platform.holds({ accepted });
 });

@@ -60,7 +60,7 @@ export class OrderHttpController {
     if (this.relay.oldestUnpublishedMs() > this.config.OUTBOX_MAX_AGE)
       throw orderProblem('outbox-stalled', { retryAfter: 30 });
     const total = await this.catalogue.total(body.items);
-    const deadlineAt = new Date(Date.now() + this.config.ORDER_DEADLINE);
+    const deadlineAt = new Date(this.orders.now().getTime() + this.config.ORDER_DEADLINE);
     const data = { ...body, total, deadlineAt, idempotencyKey, fingerprint };
     const place = () => this.orders.handle({ type: 'place', orderId: uuidv7(), data });
     const placing = this.placing.get(idempotencyKey) ?? place().finally(() => this.placing.delete(idempotencyKey));

@@ -27,7 +27,7 @@ export class PaymentEventsController {
     const { charge } = payment;
     if (payment.status !== 'intended' || !charge)
       return void (await this.payments.handle({ type: 'orders.created', orderId, data }, delivery));
-    const answer = await this.provider.settle({ ...payment, orderId, charge }, new Date());
+    const answer = await this.provider.settle({ ...payment, orderId, charge }, this.payments.now());
     if (answer.type === 'unknown') return this.store.keepOpen(orderId, { retryAfterMs: 250, ...answer });
     const settle = { type: 'settle', orderId, data: answer } as const;
     const { status } = await this.payments.handle(settle, answer.type === 'waiting' ? undefined : delivery);

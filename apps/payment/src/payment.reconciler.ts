@@ -70,7 +70,7 @@ export class PaymentReconciler implements OnApplicationBootstrap {
   async #resolve(payment: OpenPayment): Promise<void> {
     const { orderId } = payment;
     if (payment.status === 'refund_pending') return this.#refund(payment);
-    const answer = await this.provider.settle(payment, new Date());
+    const answer = await this.provider.settle(payment, this.payments.now());
     if (answer.type === 'unknown') return this.store.keepOpen(orderId, answer);
     const { status, reference } = await this.payments.handle({ type: 'settle', orderId, data: answer });
     if (status === 'refund_pending') await this.#refund({ ...payment, reference });

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { AttemptLog } from './attempts.js';
 import type { Binding } from './binding.js';
+import type { BrokerClock } from './broker-clock.js';
 import { REPLAY_TO } from './dead-letter.js';
 import type { Overdue } from './overdue.js';
 import { decodeBody, decodeEvent } from './envelope.js';
@@ -47,7 +48,7 @@ export class Dispatcher {
   /** What was left to newer instances, so that it is told once and not for each of a thousand events. */
   private readonly left = new Set<string>();
 
-  constructor(private readonly parts: { handle: Handle; attempts: AttemptLog; overdue: Overdue }) {}
+  constructor(private readonly parts: { handle: Handle; attempts: AttemptLog; overdue: Overdue; clock: BrokerClock }) {}
 
   /**
    * Whether the message was delivered more often than a failing one can be by its own fault. Deliveries also rise by
@@ -73,7 +74,8 @@ export class Dispatcher {
     const target = headers[REPLAY_TO];
     if (target && target !== binding.durable) return { as: 'skipped' };
     const type = headers['ce-type'] ?? '';
-    if (isForNewer(type, binding, received.storedAt)) return { as: 'newer', reason: this.leave(binding, type) };
+    const ageMs = this.parts.clock.now() - received.storedAt;
+    if (isForNewer(type, binding, ageMs)) return { as: 'newer', reason: this.leave(binding, type) };
     seam('received', binding.durable);
     await (this.isSuspect(received) ? this.handleSuspect(received) : this.handle(received));
     seam('handled', binding.durable);
@@ -95,17 +97,17 @@ export class Dispatcher {
   }
 
   private async handleSuspect(received: Received): Promise<void> {
-    const { attempts } = this.parts;
+    const { attempts, clock } = this.parts;
     const { id, deliveries } = received;
     const unfinished = await attempts.unfinished(id);
     // This delivery has not been started.
     if (unfinished >= MAX_STRIKES) throw new NeverFinished(unfinished, deliveries - 1);
-    await attempts.begin(id, Date.now());
+    await attempts.begin(id, clock.now());
     try {
       await this.handle(received);
     } finally {
       // A strike left behind by an outage of the bucket costs one of three; it must not change the outcome.
-      await attempts.end(id, Date.now()).catch(() => undefined);
+      await attempts.end(id, clock.now()).catch(() => undefined);
     }
   }
 

@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { AttemptLog } from './attempts.js';
 import type { Binding } from './binding.js';
 import { Blame } from './blame.js';
+import type { BrokerClock } from './broker-clock.js';
 import type { JetStreamConnection } from './connection.js';
 import type { DeadLetters } from './dead-letter.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -44,6 +45,7 @@ export interface Shared {
   attempts: AttemptLog;
   deadLetters: DeadLetters;
   room: WaitingRoom | undefined;
+  clock: BrokerClock;
   metrics: Metrics;
   /** Events of one key, one after the other, across all durables. */
   keys: KeyedQueue;
@@ -92,7 +94,7 @@ export class Intake {
       rest: (pauseMs, reason) => this.rest(pauseMs, reason),
       resume: () => this.resume(),
       isAlone: () => this.isAlone().catch(() => false),
-      now: Date.now,
+      now: () => shared.clock.now(),
     });
     const stream = { stream: of.stream, durable: of.durable, subject: of.subject };
     const inRoom = room && { stream: room.stream, durable: roomDurable(of), subject: roomSubject(of) };

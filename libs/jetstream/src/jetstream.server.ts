@@ -11,6 +11,7 @@ import type { Msg, NatsConnection, Subscription as NatsSubscription } from '@nat
 import { finalize, isObservable, lastValueFrom } from 'rxjs';
 import { AttemptLog } from './attempts.js';
 import { bindingOf } from './binding.js';
+import { BrokerClock } from './broker-clock.js';
 import type { JetStreamConnection } from './connection.js';
 import { DeadLetters } from './dead-letter.js';
 import { Dispatcher } from './dispatcher.js';
@@ -54,6 +55,7 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
   private readonly requests = new Set<Promise<void>>();
   private readonly undo: (() => void)[] = [];
   private readonly overdue = new Overdue();
+  private readonly clock = new BrokerClock();
   private readonly requestGate: Gate;
   private readonly stores: StoreWatch;
   private stopping: Promise<void> | undefined;
@@ -69,10 +71,12 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
     this.settings = withDefaults(options);
     const { waitingRoom, attemptsBucket, requestConcurrency } = this.settings;
     const attempts = new AttemptLog(connection, attemptsBucket);
+    const { clock } = this;
     const dispatcher = new Dispatcher({
       handle: (binding, data, context) => this.handleEvent(keyOf(binding), { pattern: binding.subject, data }, context),
       attempts,
       overdue: this.overdue,
+      clock,
     });
     this.requestGate = new Gate(requestConcurrency);
     this.shared = {
@@ -81,13 +85,14 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
       dispatcher,
       attempts,
       deadLetters: new DeadLetters(connection, publisher, this.settings),
-      room: waitingRoom === false ? undefined : new WaitingRoom(connection, publisher, waitingRoom),
+      room: waitingRoom === false ? undefined : new WaitingRoom(connection, publisher, waitingRoom, clock),
+      clock,
       metrics: new Metrics(),
       keys: new KeyedQueue(),
       suspects: new Semaphore(1),
       random,
     };
-    this.stores = new StoreWatch(connection, this.settings);
+    this.stores = new StoreWatch(connection, this.settings, clock);
   }
 
   /** Whether every durable was found at least once. */

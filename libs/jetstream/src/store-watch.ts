@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PROVISION } from './binding.js';
+import type { BrokerClock } from './broker-clock.js';
 import type { JetStreamConnection } from './connection.js';
 import { toError } from './errors.js';
 import type { Settings } from './options.js';
@@ -7,13 +8,14 @@ import type { Settings } from './options.js';
 const LOOK_EVERY_MS = 30_000;
 const LOOK_AGAIN_MS = 2_000;
 
-/** Looks from time to time whether what failing messages need is there: before the first of them finds out. */
+/** Looks from time to time whether what failing messages need is there, before the first of them finds out; and at the time. */
 export class StoreWatch {
   findings: string[] = [];
 
   constructor(
     private readonly connection: JetStreamConnection,
     private readonly settings: Pick<Settings, 'deadLetter' | 'attemptsBucket'>,
+    private readonly clock: BrokerClock,
   ) {}
 
   /** Returns how to stop. */
@@ -43,7 +45,7 @@ export class StoreWatch {
 
   private async problemOf(stream: string, so: string): Promise<string | undefined> {
     try {
-      await this.connection.jsm.streams.info(stream);
+      this.clock.learn((await this.connection.jsm.streams.info(stream)).ts);
       return undefined;
     } catch (error) {
       // That a broker does not answer is another finding.

@@ -1,7 +1,7 @@
 import { isForNewer, toPresent } from './version.js';
 
 const subscription = { stream: 'SAGA', subject: 'orders.created.*', durable: 'd', type: 'orders.created.v2' };
-const isLeft = (type: string, storedMsAgo = 0) => isForNewer(type, subscription, Date.now() - storedMsAgo);
+const isLeft = (type: string, storedMsAgo = 0) => isForNewer(type, subscription, storedMsAgo);
 
 describe('an event of a later version than the one that is known', () => {
   it.each(['orders.created.v3', 'orders.created.v10'])('is for a newer instance: %s', (type) => {
@@ -21,7 +21,7 @@ describe('an event of a later version than the one that is known', () => {
   );
 
   it('does not exist where no version is asked for', () => {
-    expect(isForNewer('orders.created.v9', { ...subscription, type: undefined }, Date.now())).toBe(false);
+    expect(isForNewer('orders.created.v9', { ...subscription, type: undefined }, 0)).toBe(false);
   });
 });
 

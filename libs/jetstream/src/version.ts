@@ -18,9 +18,9 @@ export function isNewer(type: string, known: string): boolean {
  * Whether an event is for an instance that knows its version: during a deploy it may come to one that is older than the
  * one that said it. After an hour it is as wrong as any other type.
  */
-export function isForNewer(type: string, { type: known }: Subscription, storedAt: number): boolean {
+export function isForNewer(type: string, { type: known }: Subscription, ageMs: number): boolean {
   if (known === undefined || type === known || !isNewer(type, known)) return false;
-  return Date.now() - storedAt <= NEWER_KEPT_MS;
+  return ageMs <= NEWER_KEPT_MS;
 }
 
 /** What an event of an earlier version carries, as the present version says it. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Subscription as NatsSubscription } from '@nats-io/transport-node';
 import type { Binding } from './binding.js';
+import type { BrokerClock } from './broker-clock.js';
 import type { JetStreamConnection } from './connection.js';
 import { RetryLater } from './errors.js';
 import type { JetStreamPublisher } from './publisher.js';
@@ -43,7 +44,7 @@ export class WaitingRoom {
     private readonly connection: JetStreamConnection,
     private readonly publisher: JetStreamPublisher,
     readonly stream: string,
-    private readonly now: () => number = Date.now,
+    private readonly clock: BrokerClock,
   ) {}
 
   /**
@@ -67,7 +68,7 @@ export class WaitingRoom {
         [PARKED.storedAt]: new Date(received.storedAt).toISOString(),
         [PARKED.times]: String(times),
         [PARKED.reason]: reason.slice(0, REASON_LENGTH).replaceAll(/[\r\n]+/g, ' '),
-        'Nats-Schedule': `@at ${new Date(this.now() + waitMs).toISOString()}`,
+        'Nats-Schedule': `@at ${new Date(this.clock.now() + waitMs).toISOString()}`,
         'Nats-Schedule-Target': `parked.due.${place}`,
       },
     });
@@ -129,11 +130,16 @@ export class WaitingRoom {
 
   /** Rejects when the stream is as full as it may be. What this process parks between two looks is reckoned with. */
   private async takeRoom(bytes: number): Promise<void> {
-    if (this.now() - this.room.at > MEASURED_MS) {
-      const { config, state } = await this.connection.jsm.streams.info(this.stream);
+    if (performance.now() - this.room.at > MEASURED_MS) {
+      const { config, state, ts } = await this.connection.jsm.streams.info(this.stream);
+      this.clock.learn(ts);
       const left = (size: number, limit: number) => (limit > 0 ? FULL * limit - size : Number.POSITIVE_INFINITY);
       const { max_bytes, max_msgs } = config;
-      this.room = { at: this.now(), bytes: left(state.bytes, max_bytes), messages: left(state.messages, max_msgs) };
+      this.room = {
+        at: performance.now(),
+        bytes: left(state.bytes, max_bytes),
+        messages: left(state.messages, max_msgs),
+      };
     }
     this.room.bytes -= bytes;
     this.room.messages--;

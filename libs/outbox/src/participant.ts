@@ -117,6 +117,11 @@ export class Participant<State = unknown, M extends Message = Message, F extends
     });
   }
 
+  /** The time to decide by. Throws `RetryLater` while the process does not know it. */
+  now(): Date {
+    return this.options.now();
+  }
+
   async #work(): Promise<void> {
     this.#busy = true;
     while (this.#waiting.length > 0) {

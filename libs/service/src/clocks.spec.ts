@@ -32,6 +32,12 @@ describe('the clock of a service', () => {
     expect(() => clocks.now()).toThrow(RetryLater);
   });
 
+  it('is not decided by before it has been compared with any other', async () => {
+    const clocks = await clocksThat({});
+    expect(clocks.problems).toEqual([]);
+    expect(() => clocks.now()).toThrow(/cannot be trusted yet/);
+  });
+
   it('is not blamed for what may be the time that the answer took', async () => {
     const clocks = await clocksThat({ broker: off(9_000, 4_500) });
     expect(clocks.problems).toEqual([]);

@@ -37,6 +37,7 @@ type Peer = 'database' | 'broker';
 export class Clocks implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly found = new Map<Peer, Comparison>();
   private comparing: Promise<unknown> | undefined;
+  private hasCompared = false;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly peers: Record<Peer, () => Promise<Comparison | undefined>>) {
@@ -50,8 +51,9 @@ export class Clocks implements OnApplicationBootstrap, OnModuleDestroy {
       });
   }
 
-  onApplicationBootstrap(): void {
-    void this.refresh();
+  /** Compares before anything can come in, unless there is nobody to compare with. */
+  async onApplicationBootstrap(): Promise<void> {
+    await this.refresh();
     this.timer = setInterval(() => void this.refresh(), EVERY_MS).unref();
   }
 
@@ -78,9 +80,13 @@ export class Clocks implements OnApplicationBootstrap, OnModuleDestroy {
 
   /**
    * The time to decide by, as of the last comparison.
-   * @throws RetryLater while a clock is too far away: a deadline would be missed that is not over
+   * @throws RetryLater before the first one, and while a clock is too far away: a deadline would be missed that is not over
    */
   now(): Date {
+    if (!this.hasCompared) {
+      void this.refresh();
+      throw new RetryLater('The clock cannot be trusted yet: it is being compared with those of database and broker.');
+    }
     const [problem] = this.problems;
     if (problem !== undefined) throw new RetryLater(`The clock cannot be trusted: ${problem}.`);
     return new Date();
@@ -88,7 +94,9 @@ export class Clocks implements OnApplicationBootstrap, OnModuleDestroy {
 
   private async compareTo(peer: Peer): Promise<void> {
     const comparison = await this.peers[peer]().catch(() => undefined);
-    if (comparison) this.found.set(peer, comparison);
-    else this.found.delete(peer);
+    if (comparison) {
+      this.found.set(peer, comparison);
+      this.hasCompared = true;
+    } else this.found.delete(peer);
   }
 }

@@ -34,7 +34,8 @@ describe('a link to the database that went silent', () => {
       const started = performance.now();
       const error: unknown = await work(pool).catch((reason: unknown) => reason);
       expect(isAway(error)).toBe(true);
-      expect((error as Error).message).toBe('Query read timeout');
+      // Of two statements on the link, one times out and takes the other with it.
+      expect((error as Error).message).toMatch(/^(Query read timeout|Connection terminated unexpectedly)$/);
       expect(performance.now() - started).toBeLessThan(8_000);
       await pool.end();
     },
