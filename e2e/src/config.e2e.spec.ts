@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { connect } from '@nats-io/transport-node';
 import { type Service, topology } from '@pavane/contracts';
@@ -72,7 +73,7 @@ describe('a service whose servers are not as they must be', () => {
     await postgres?.[Symbol.asyncDispose]();
   });
 
-  it('is unready while streams are missing and names the command that makes them; it needs no restart afterwards', async () => {
+  it('is unready while streams or tables are missing and names the commands that make them; it needs no restart afterwards', async () => {
     const port = await freePort();
     const service = start('inventory', {
       PORT: `${port}`,
@@ -95,6 +96,15 @@ describe('a service whose servers are not as they must be', () => {
       const nc = await connect({ servers: nats.url });
       await apply(nc, topology());
       await nc.close();
+      await eventually(async () =>
+        expect(JSON.parse((await ask('ready')).text)).toMatchObject({
+          reasons: [expect.stringMatching(/^database: it lacks 3 migrations.*run "npm run migrate"/)],
+        }),
+      );
+      await promisify(execFile)(process.execPath, [
+        join(ROOT, 'tools/dist/migrate.js'),
+        ...['--url', postgres.url('inventory'), '--dir', join(ROOT, 'apps/inventory/prisma/migrations')],
+      ]);
       await eventually(async () => expect(await ask('ready')).toMatchObject({ status: 200 }));
     } finally {
       expect(await service.end('SIGTERM')).toBe(0);

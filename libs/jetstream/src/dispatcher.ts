@@ -9,7 +9,7 @@ import { isRetryLater, isUnprocessable, type RetryLater, toError } from './error
 import { JetStreamContext } from './jetstream.context.js';
 import { type Received, triesOf } from './received.js';
 import { seam } from './seam.js';
-import { inConsumerSpan, inContextOf } from './telemetry.js';
+import { inConsumerSpan } from './telemetry.js';
 import { isForNewer, toPresent } from './version.js';
 
 /** Starts of a suspect's handler that may go without an end before it is given up. */
@@ -61,7 +61,7 @@ export class Dispatcher {
   /** Never rejects. */
   async run(received: Received): Promise<Ran> {
     try {
-      return await inContextOf(received.headers, () => this.toHandlers(received));
+      return await this.toHandlers(received);
     } catch (thrown) {
       const error = toError(thrown);
       if (isRetryLater(error)) return { as: 'unavailable', error };

@@ -14,7 +14,7 @@ import { Puller } from './puller.js';
 import { receive, type Received } from './received.js';
 import { Semaphore } from './semaphore.js';
 import { Settlement } from './settlement.js';
-import type { Metrics } from './telemetry.js';
+import { inContextOf, type Metrics } from './telemetry.js';
 import { roomDurable, roomSubject, type WaitingRoom } from './waiting-room.js';
 
 /** How many messages beyond the window, in units of concurrency, may wait for others of their key in this process. */
@@ -248,8 +248,9 @@ export class Intake {
 
   private async handle(received: Received): Promise<void> {
     const started = performance.now();
-    const ran = await this.shared.dispatcher.run(received);
-    const outcome = await this.settlement.settle(received, ran);
+    const outcome = await inContextOf(received.headers, async () =>
+      this.settlement.settle(received, await this.shared.dispatcher.run(received)),
+    );
     this.shared.metrics.handled(this.of.durable, outcome, (performance.now() - started) / 1_000);
   }
 

@@ -5,7 +5,8 @@ import { problem, type ProblemException } from './problems.js';
 const UNITS = { b: 1, kb: 1024, mb: 1024 * 1024 };
 
 /**
- * Reads a request's body, which is JSON in UTF-8 and no longer than `limit`, into `request.body`. It is refused as soon as
+ * Reads a request's body, which is JSON in UTF-8 and no longer than `limit`, into `request.body`, and as it came into
+ * `request.rawBody`. It is refused as soon as
  * that shows, at best by its headers, and what is still to come is left unread. Bodies are not decompressed: at this size it
  * saves nothing, and a few bytes could stand for very many.
  *
@@ -18,7 +19,10 @@ export function jsonBody(limit: string): RequestHandler {
       const refusal = refusalOf(request, bytes);
       if (refusal) throw refusal;
       if (request.headers.expect !== undefined) response.writeContinue();
-      request.body = await read(request, bytes);
+      const body = await read(request, bytes);
+      request.body = body.length === 0 ? undefined : parse(body);
+      // Whoever signs a request signs its bytes.
+      Object.assign(request, { rawBody: body });
     }
     next();
   };
@@ -38,7 +42,7 @@ function refusalOf({ headers }: IncomingMessage, limit: number): ProblemExceptio
   return Number(length ?? 0) > limit ? tooLarge(limit) : undefined;
 }
 
-async function read(request: IncomingMessage, limit: number): Promise<unknown> {
+async function read(request: IncomingMessage, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   try {
@@ -51,7 +55,7 @@ async function read(request: IncomingMessage, limit: number): Promise<unknown> {
     throw problem(400, 'malformed-json', { detail: 'The request ended before its body did.', cause });
   }
   if (length > limit) throw tooLarge(limit);
-  return length === 0 ? undefined : parse(Buffer.concat(chunks));
+  return Buffer.concat(chunks);
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

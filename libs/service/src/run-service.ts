@@ -44,8 +44,6 @@ async function start(appModule: Type, name: string, config: ServiceConfig): Prom
   const app = await NestFactory.create<NestExpressApplication>(appModule, new ServiceHttpAdapter(), {
     logger: new JsonLogger({ service: name, level: config.LOG_LEVEL }),
     bodyParser: false,
-    // Webhooks are signed over the bytes that came.
-    rawBody: true,
     abortOnError: false,
   });
   const events = app.get(JetStreamServer);
