@@ -1,14 +1,8 @@
 import { jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
-import {
-  type BaseRpcContext,
-  type MessageHandler,
-  type ReadPacket,
-  Server,
-  type WritePacket,
-} from '@nestjs/microservices';
+import { type BaseRpcContext, type MessageHandler, type ReadPacket, Server } from '@nestjs/microservices';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Msg, NatsConnection, Subscription as NatsSubscription } from '@nats-io/transport-node';
-import { finalize, isObservable, lastValueFrom } from 'rxjs';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { isObservable, lastValueFrom } from 'rxjs';
 import { AttemptLog } from './attempts.js';
 import { bindingOf } from './binding.js';
 import { BrokerClock } from './broker-clock.js';
@@ -18,10 +12,9 @@ import { Dispatcher } from './dispatcher.js';
 import { isRetryLater, isUnprocessable, RetryLater, toError, Unprocessable } from './errors.js';
 import { Intake, type Shared } from './intake.js';
 import { JETSTREAM } from './subscription.js';
-import { RequestContext } from './jetstream.context.js';
+import { Requests } from './requests.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { Overdue } from './overdue.js';
-import { Gate } from './gate.js';
 import { StoreWatch } from './store-watch.js';
 import { keepFollowing, WaitingRoom } from './waiting-room.js';
 import { type JetStreamOptions, type Settings, withDefaults } from './options.js';
@@ -29,14 +22,8 @@ import type { JetStreamPublisher } from './publisher.js';
 import { Semaphore } from './semaphore.js';
 import { Metrics } from './telemetry.js';
 
-/** What is told of a failure whose details are nobody's business; Nest's own words. */
-const UNANSWERABLE = { status: 'error', message: 'Internal server error' };
-
 /** How long a handler that was given up may take to notice, when the server closes. */
 const ABANDON_MS = 1_000;
-
-/** What is told of a request that there is no room for. */
-const BUSY = { status: 'error', message: 'Too many requests are under way. Try again later.' };
 
 /** How long a scrape may wait for the broker. */
 const INSPECT_TIMEOUT_MS = 1_000;
@@ -51,12 +38,10 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
   private readonly settings: Settings;
   private readonly shared: Shared;
   private readonly intakes = new Map<string, Intake>();
-  private readonly requestSubscriptions: NatsSubscription[] = [];
-  private readonly requests = new Set<Promise<void>>();
   private readonly undo: (() => void)[] = [];
   private readonly overdue = new Overdue();
   private readonly clock = new BrokerClock();
-  private readonly requestGate: Gate;
+  private readonly requests: Requests;
   private readonly stores: StoreWatch;
   private stopping: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
@@ -69,7 +54,7 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
   ) {
     super();
     this.settings = withDefaults(options);
-    const { waitingRoom, attemptsBucket, requestConcurrency } = this.settings;
+    const { waitingRoom, attemptsBucket } = this.settings;
     const attempts = new AttemptLog(connection, attemptsBucket);
     const { clock } = this;
     const dispatcher = new Dispatcher({
@@ -78,7 +63,10 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
       overdue: this.overdue,
       clock,
     });
-    this.requestGate = new Gate(requestConcurrency);
+    this.requests = new Requests(connection, this.settings, {
+      hooked: (context, work) => this.runWithProcessingHooks(context, work),
+      send: (stream, respond) => void this.send(stream, respond),
+    });
     this.shared = {
       connection,
       settings: this.settings,
@@ -199,79 +187,12 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
     if (this.stopping) return;
     for (const intake of this.intakes.values()) intake.start();
     for (const [pattern, handler] of this.messageHandlers) {
-      if (!handler.isEventHandler) this.requestSubscriptions.push(this.subscribe(pattern, handler));
+      if (!handler.isEventHandler) this.requests.answer(pattern, handler);
     }
   }
 
   private async restart(): Promise<void> {
     await Promise.all([...this.intakes.values()].map((intake) => intake.restart()));
-  }
-
-  private subscribe(pattern: string, handler: MessageHandler): NatsSubscription {
-    return this.connection.nc.subscribe(pattern, {
-      queue: this.settings.service,
-      callback: (error, message) => {
-        if (error) this.logger.error({ message: 'request subscription failed', pattern, error: error.message });
-        else this.onRequest(handler, message);
-      },
-    });
-  }
-
-  private onRequest(handler: MessageHandler, message: Msg): void {
-    const context = new RequestContext([message]);
-    let packet: { id?: string; data?: unknown };
-    try {
-      packet = message.json();
-    } catch {
-      message.respond(
-        JSON.stringify({ err: { status: 'error', message: 'The request is not JSON.' }, isDisposed: true }),
-      );
-      return;
-    }
-    const request = this.requestGate.run(() => this.answer(handler, message, packet, context));
-    if (!request) {
-      message.respond(JSON.stringify({ err: BUSY, isDisposed: true, id: packet.id }));
-      return;
-    }
-    this.requests.add(request);
-    void request.finally(() => this.requests.delete(request));
-  }
-
-  private answer(
-    handler: MessageHandler,
-    message: Msg,
-    packet: { id?: string; data?: unknown },
-    context: RequestContext,
-  ): Promise<void> {
-    return new Promise<void>((resolve) => {
-      const respond = (reply: WritePacket) => {
-        const err = reply.err instanceof Error ? { status: 'error', message: reply.err.message } : reply.err;
-        try {
-          message.respond(JSON.stringify({ ...reply, err, id: packet.id }));
-        } catch (error) {
-          // Too large, or nothing that JSON can say: whoever asked is told so rather than left to wait.
-          this.logger.error({ message: 'a reply could not be sent', subject: message.subject, error });
-          if (reply.err === undefined) respond({ err: UNANSWERABLE, isDisposed: true });
-        }
-        if (reply.isDisposed) resolve();
-      };
-      // Nest's own handleRequest makes a stream of every answer.
-      this.runWithProcessingHooks(context, async (end) => {
-        try {
-          const result: unknown = await handler(packet.data, context);
-          if (isObservable(result)) this.send(result.pipe(finalize(end)), respond);
-          else {
-            end();
-            respond({ response: result, isDisposed: true });
-          }
-        } catch (error) {
-          // Nest's filters have turned every failure of a handler into a stream; one of them has failed itself.
-          end();
-          this.logger.error(toError(error));
-          respond({ err: UNANSWERABLE, isDisposed: true });
-        }
-      });
-    });
   }
 
   private states() {
@@ -308,22 +229,20 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
 
   private async stop(): Promise<void> {
     for (const undo of this.undo) undo();
-    await Promise.all([
-      ...[...this.intakes.values()].map((intake) => intake.stop()),
-      ...this.requestSubscriptions.map((subscription) => (subscription.isClosed() ? undefined : subscription.drain())),
-    ]);
+    await Promise.all([...[...this.intakes.values()].map((intake) => intake.stop()), this.requests.stop()]);
     await this.flush();
   }
 
   private async finish(): Promise<void> {
     await this.stopIntake();
-    const finished = Promise.all(
-      [...this.intakes.values()].map((intake) => intake.finish()).concat([...this.requests]),
-    );
+    const finished = Promise.all([
+      ...[...this.intakes.values()].map((intake) => intake.finish()),
+      this.requests.finish(),
+    ]);
     const { closeWithinMs } = this.settings;
     const late = sleep(closeWithinMs, 'late', { ref: false });
     if ((await Promise.race([finished, late])) === 'late') {
-      const overdue = { handlers: this.overdue.running, requests: this.requests.size };
+      const overdue = { handlers: this.overdue.running, requests: this.requests.running };
       this.logger.error({ message: 'given up on what still runs, its messages come again', closeWithinMs, ...overdue });
       this.overdue.abandon();
       // What heeds its signal gets to say so; what does not is left.
