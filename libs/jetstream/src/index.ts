@@ -13,5 +13,6 @@ export { JetStreamRecord } from './jetstream.record.js';
 export { JetStreamServer } from './jetstream.server.js';
 export type { JetStreamOptions } from './options.js';
 export { PARKED } from './received.js';
+export { roomDurable } from './waiting-room.js';
 export { type Seam, seam } from './seam.js';
 export { JetStreamPublisher, type OutboundMessage } from './publisher.js';

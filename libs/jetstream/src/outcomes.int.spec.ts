@@ -333,7 +333,7 @@ describe('an event and its version', () => {
     await using _service = await Service.start(
       broker.server.url,
       [on(hearing(1), (_, { event }) => known.push(event.subject))],
-      { backoff: { away: { firstMs: 60_000, maxMs: 60_000 } } },
+      { backoff: { failed: { firstMs: 60_000, maxMs: 60_000 } } },
     );
     await broker.publish('orders.created.unheard-of', {}, { 'ce-type': 'orders.created.v9' });
     const others = Array.from({ length: 100 }, (_, i) => `o${i}`);

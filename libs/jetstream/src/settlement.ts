@@ -47,7 +47,8 @@ export class Settlement {
         this.goOn(received);
         return 'acked';
       case 'newer':
-        await this.wait(received, blame.wait('away', triesOf(received)), ran.reason);
+        // A deploy is over in seconds or goes on for long, and there may be thousands of them.
+        await this.wait(received, blame.wait('failed', triesOf(received)), ran.reason);
         return 'left';
       case 'refused':
         await this.bury(received, ran.error, await this.startsOf(received));

@@ -21,7 +21,7 @@ describe('messages that wait', () => {
     await using _service = await Service.start(
       broker.server.url,
       [on({ ...CREATED, type: 'orders.created.v1' }, (_, { event }) => handled.push(event.subject))],
-      { backoff: { away: { firstMs: 60_000, maxMs: 60_000 } } },
+      { backoff: { failed: { firstMs: 60_000, maxMs: 60_000 } } },
     );
     for (let n = 0; n < 120; n++)
       await broker.publish(`orders.created.newer-${n}`, {}, { 'ce-type': 'orders.created.v2' });

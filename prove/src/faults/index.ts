@@ -10,6 +10,7 @@ import { illDatabase } from './ill/database.js';
 import { unknownErrors } from './ill/errors.js';
 import { wrongAnswers } from './ill/provider.js';
 import { store } from './ill/store.js';
+import { waitingRoom } from './ill/waiting-room.js';
 import { followers } from './followers.js';
 import { messages } from './messages.js';
 import { network } from './network.js';
@@ -39,6 +40,7 @@ export const faults: readonly Fault[] = [
   ...wrongAnswers,
   ...clock,
   ...store,
+  ...waitingRoom,
   ...followers,
   ...network,
   ...messages,

@@ -6,18 +6,17 @@ import { tampering } from './replace.js';
 
 interface DeadLetters {
   connection: JetStreamConnection;
-  bury(message: { reply: string; info: { consumer: string } }, failure: object): Promise<void>;
+  bury(received: { message: { reply: string }; binding: { durable: string } }, failure: object): Promise<void>;
 }
 
 await runService(
   tampering(InventoryModule, JetStreamServer, (server) => {
-    const { shared } = server as unknown as { shared: { dispatcher: { parts: { deadLetters: DeadLetters } } } };
-    const { deadLetters } = shared.dispatcher.parts;
+    const { deadLetters } = (server as unknown as { shared: { deadLetters: DeadLetters } }).shared;
     const bury = deadLetters.bury.bind(deadLetters);
-    deadLetters.bury = async (message, failure) => {
-      await deadLetters.connection.nc.request(message.reply, '+TERM', { timeout: 5000 });
-      seam('copied', message.info.consumer);
-      await bury(message, failure);
+    deadLetters.bury = async (received, failure) => {
+      await deadLetters.connection.nc.request(received.message.reply, '+TERM', { timeout: 5000 });
+      seam('copied', received.binding.durable);
+      await bury(received, failure);
     };
   }),
 );

@@ -73,6 +73,13 @@ export const sabotages: readonly Sabotage[] = [
     caughtBy: /dead letters/,
   },
   {
+    name: 'ack-before-parked',
+    about: 'inventory takes a message off its stream before its copy is in the waiting room',
+    of: 'inventory',
+    fault: 'waiting-room',
+    caughtBy: /had not ended|is still pending/,
+  },
+  {
     name: 'id-cursor',
     about: "order's relay follows the ids of the outbox",
     of: 'order',
