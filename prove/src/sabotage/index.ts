@@ -90,7 +90,8 @@ export const sabotages: readonly Sabotage[] = [
     name: 'outage-as-poison',
     about: 'inventory takes it for the fault of the message that its database is away',
     of: 'inventory',
-    fault: 'postgres-away',
+    // In which nobody else is away, so that there is something to handle.
+    fault: 'database-refuses-logins',
     caughtBy: /dead letters/,
   },
   {
