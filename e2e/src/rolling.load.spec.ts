@@ -77,6 +77,8 @@ it('version N+1 of every service replaces version N at 100 orders a second, and 
   }
 
   expect(customers.failures).toEqual([]);
+  // Old and new instances share the machine, which may not keep up: that is said in time, and is no failure.
+  console.log(`${customers.sent} orders were placed, and ${gateway.turnedAway} answers said to come again`);
   expect(codes).toEqual(Object.fromEntries(SERVICES.map((service) => [service, [0, 0]])));
   expect(customers.sent / customers.seconds).toBeGreaterThan(PER_SECOND * 0.99);
   // No dead letter either: an instance that does not know a version leaves it to one that does.

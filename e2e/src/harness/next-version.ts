@@ -46,6 +46,10 @@ export async function buildNext(dir: string): Promise<Record<Service, string>> {
   symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
   await compile(next, 'libs/contracts/src', 'libs/contracts/dist');
   await compile(next, 'apps', 'built');
+  // A service looks beside its code for what its database must have.
+  const migrations = 'prisma/migrations';
+  for (const name of SERVICES)
+    cpSync(join(ROOT, 'apps', name, migrations), join(next, 'built', name, migrations), { recursive: true });
   return Object.fromEntries(SERVICES.map((name) => [name, join(next, 'built', name, 'src/main.js')])) as Record<
     Service,
     string
