@@ -10,6 +10,8 @@ interface Entry extends Attempts {
   readonly unfinished: number;
 }
 
+/** Entries whose messages are remembered, to be removed when they are done with; those beyond that expire. */
+const REMEMBERED = 10_000;
 /** Tries of a write that others keep getting in the way of. */
 const WRITE_TRIES = 8;
 
@@ -59,6 +61,7 @@ export class AttemptLog {
 
   private change(id: string, now: number, make: (entry: Entry) => Entry): Promise<Entry> {
     this.written.add(id);
+    if (this.written.size > REMEMBERED) this.written.delete(this.written.values().next().value!);
     return this.using(async (kv) => {
       for (let tries = 1; ; tries++) {
         const { entry, revision } = await read(kv, id);

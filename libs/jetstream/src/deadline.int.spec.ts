@@ -67,6 +67,33 @@ describe('a handler that does not end', () => {
     expect(handled).not.toContain('hangs');
   });
 
+  it('does not keep a durable that rests from finding out that all is well again', async () => {
+    let broken = true;
+    const handled: string[] = [];
+    await using service = await Service.start(
+      broker.server.url,
+      [
+        on(
+          CREATED,
+          async (_, { event }) => {
+            if (!broken) return handled.push(event.subject);
+            if (event.subject.startsWith('hangs')) await new Promise(() => undefined);
+            throw new Error('the database is half ill');
+          },
+          { concurrency: 2 },
+        ),
+      ],
+      { closeWithinMs: 100 },
+    );
+    await broker.publish('orders.created.hangs');
+    for (let n = 0; n < 12; n++) await broker.publish(`orders.created.o${n}`);
+    await eventually(() => expect(service.health.check().findings).toHaveLength(1));
+    await broker.publish('orders.created.hangs-too');
+    broken = false;
+    await eventually(() => expect(handled.length).toBeGreaterThanOrEqual(12), { withinMs: 20_000 });
+    expect(service.health.check().findings).toEqual([]);
+  }, 40_000);
+
   it('does not keep the server from closing', async () => {
     const service = await Service.start(broker.server.url, [on(CREATED, () => new Promise(() => undefined))], {
       closeWithinMs: 200,

@@ -21,12 +21,19 @@ import { roomDurable, roomSubject, type WaitingRoom } from './waiting-room.js';
 const PARKING = 8;
 /** The same where there is a waiting room for those beyond it. */
 const PARKING_WITH_ROOM = 2;
+/**
+ * How long a message from the waiting room waits for its key in this process. Its window is small, and those of other keys
+ * come through it as well.
+ */
+const LONGEST_IN_LINE_MS = 1_000;
 
 /** A message from receipt to settlement. Parked: waiting for its key or, as a suspect, for its turn. */
 interface Delivery {
   readonly received: Received;
   readonly source: Source;
   phase: 'parked' | 'queued' | 'running' | 'settled';
+  /** It ran on when the durable went to rest, and is not reckoned with any longer: it may hang. */
+  isLeft?: boolean;
 }
 
 /** Where messages of the durable come from: its stream, and the waiting room. */
@@ -35,6 +42,8 @@ interface Source {
   readonly isRoom: boolean;
   /** Messages received from it and not settled. */
   held: number;
+  /** Its consumer's `ack_wait`, once it is bound. */
+  ackWaitMs?: number;
 }
 
 /** What the durables of one server share. */
@@ -102,22 +111,24 @@ export class Intake {
   }
 
   get problem(): string | undefined {
-    return this.sources.map(({ puller }) => puller.problem).find((problem) => problem !== undefined);
+    return this.sources[0]!.puller.problem;
   }
 
   get everBound(): boolean {
-    return this.sources.every(({ puller }) => puller.everBound);
+    return this.sources[0]!.puller.everBound;
   }
 
   get isResting(): boolean {
     return this.rested !== undefined;
   }
 
-  /** Why nothing is handled although everything is bound, or undefined. */
-  get finding(): string | undefined {
-    if (!this.rested) return undefined;
+  /** What is wrong although it is bound, one line each: that it rests, and that its messages have no waiting room. */
+  get findings(): string[] {
+    const rooms = this.sources.slice(1).flatMap(({ puller }) => (this.everBound ? (puller.problem ?? []) : []));
+    if (!this.rested) return rooms;
     const seconds = Math.round((performance.now() - this.rested.since) / 1_000);
-    return `Consumer '${this.of.durable}' rests since ${seconds} s, because nothing of it succeeds: ${this.rested.reason}. It probes and goes on by itself; nothing is given up meanwhile.`;
+    const rests = `Consumer '${this.of.durable}' rests since ${seconds} s, because nothing of it succeeds: ${this.rested.reason}. It probes and goes on by itself; nothing is given up meanwhile.`;
+    return [rests, ...rooms];
   }
 
   start(): void {
@@ -153,7 +164,7 @@ export class Intake {
 
   private sourceOf(from: { stream: string; durable: string; subject: string }, isRoom: boolean): Source {
     const puller = new Puller(from, this.shared.connection, {
-      bound: (info) => this.bound(info),
+      bound: (info) => this.bound(info, source),
       message: (message) => this.receive(message, source),
       ended: () => this.refill(),
     });
@@ -161,10 +172,11 @@ export class Intake {
     return source;
   }
 
-  private bound({ config }: ConsumerInfo): void {
-    const ackWaitMs = this.shared.settings.ackWaitMs ?? (config.ack_wait ?? 30e9) / 1e6;
+  private bound({ config }: ConsumerInfo, source: Source): void {
+    source.ackWaitMs = this.shared.settings.ackWaitMs ?? (config.ack_wait ?? 30e9) / 1e6;
+    const shortest = Math.min(...this.sources.flatMap(({ ackWaitMs }) => ackWaitMs ?? []));
     clearInterval(this.keepAlive);
-    this.keepAlive = setInterval(() => this.stayAlive(), ackWaitMs / 3).unref();
+    this.keepAlive = setInterval(() => this.stayAlive(), shortest / 3).unref();
     this.refill();
   }
 
@@ -204,13 +216,16 @@ export class Intake {
     source.held++;
     this.parked++;
     const { keys } = this.shared;
-    const work =
-      keys.isBusy(received.key) && this.isCrowded
-        ? this.stepBack(delivery)
-        : keys.run(received.key, () => this.inTurn(delivery));
+    const isBehind = keys.isBusy(received.key);
+    if (isBehind && !source.isRoom && this.isCrowded) this.track(this.stepBack(delivery));
+    else this.track(keys.run(received.key, () => this.inTurn(delivery)));
+    if (isBehind && source.isRoom) setTimeout(() => this.track(this.stepBack(delivery)), LONGEST_IN_LINE_MS).unref();
+    this.refill();
+  }
+
+  private track(work: Promise<void>): void {
     this.running.add(work);
     void work.finally(() => this.running.delete(work));
-    this.refill();
   }
 
   /** Whether so many wait for keys that more would take the place of messages that could be handled. */
@@ -220,6 +235,7 @@ export class Intake {
 
   /** The key is free. */
   private async inTurn(delivery: Delivery): Promise<void> {
+    if (delivery.phase !== 'parked') return;
     const { room, dispatcher, suspects } = this.shared;
     if (room?.maySeparate(delivery.received) && (await room.separates(delivery.received)))
       return this.stepBack(delivery);
@@ -238,12 +254,14 @@ export class Intake {
     if (delivery.phase !== 'parked') return;
     this.parked--;
     delivery.phase = 'queued';
-    await this.slots.run(async () => {
+    const work = async () => {
       if (delivery.phase !== 'queued') return;
       delivery.phase = 'running';
       await this.handle(delivery.received).catch((error: unknown) => this.logger.error(toError(error)));
       this.settle(delivery);
-    });
+    };
+    // What hangs keeps its slot until its deadline, which must not keep the durable from finding out that all is well.
+    await (this.isResting ? work() : this.slots.run(work));
   }
 
   private async handle(received: Received): Promise<void> {
@@ -257,7 +275,7 @@ export class Intake {
   private settle(delivery: Delivery): void {
     if (delivery.phase === 'parked') this.parked--;
     delivery.phase = 'settled';
-    if (this.held.delete(delivery)) delivery.source.held--;
+    if (this.held.delete(delivery) && !delivery.isLeft) delivery.source.held--;
     this.refill();
   }
 
@@ -278,6 +296,10 @@ export class Intake {
     this.rested = { since: this.rested?.since ?? performance.now(), reason };
     for (const { puller } of this.sources) void puller.end();
     this.handBack();
+    for (const delivery of this.held) {
+      if (!delivery.isLeft) delivery.source.held--;
+      delivery.isLeft = true;
+    }
     clearTimeout(this.probeTimer);
     this.probeTimer = setTimeout(() => {
       this.blame.probe();

@@ -25,6 +25,9 @@ import { Metrics } from './telemetry.js';
 /** How long a handler that was given up may take to notice, when the server closes. */
 const ABANDON_MS = 1_000;
 
+/** How long a start waits to learn what is in the waiting room. */
+const KNOWN_WITHIN_MS = 2_000;
+
 /** How long a scrape may wait for the broker. */
 const INSPECT_TIMEOUT_MS = 1_000;
 
@@ -63,7 +66,7 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
       overdue: this.overdue,
       clock,
     });
-    this.requests = new Requests(connection, this.settings, {
+    this.requests = new Requests(connection, this.settings, this.overdue, {
       hooked: (context, work) => this.runWithProcessingHooks(context, work),
       send: (stream, respond) => void this.send(stream, respond),
     });
@@ -91,7 +94,7 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
   /** What is wrong although every durable is bound, one line each: what rests, what hangs, what is missing. */
   get findings(): string[] {
     return [
-      ...[...this.intakes.values()].flatMap((intake) => intake.finding ?? []),
+      ...[...this.intakes.values()].flatMap((intake) => intake.findings),
       ...this.overdue.findings,
       ...this.stores.findings,
     ];
@@ -127,13 +130,11 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
     this.undo.push(this.shared.metrics.observeState(() => this.states()));
     this.undo.push(this.stores.start());
     const { room } = this.shared;
-    if (room)
-      this.undo.push(keepFollowing(room, this.connection, () => [...this.intakes.values()].map(({ of }) => of)));
+    const bindings = () => [...this.intakes.values()].map(({ of }) => of);
+    const following = room && keepFollowing(room, this.connection, bindings);
+    if (following) this.undo.push(following.stop);
     this.undo.push(this.connection.on('reconnect', () => void this.restart()));
-    this.connection.ready().then(
-      () => this.begin(),
-      (error: unknown) => this.logger.warn(toError(error).message),
-    );
+    void this.begin(following?.known);
   }
 
   /** Stops taking in events and requests; what has not started is handed back. Idempotent. */
@@ -183,9 +184,20 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
     }
   }
 
-  private begin(): void {
+  private async begin(known: Promise<void> | undefined): Promise<void> {
+    try {
+      await this.connection.ready();
+    } catch (error) {
+      return this.logger.warn(toError(error).message);
+    }
+    this.answer();
+    // What follows others must not pass them because nobody has looked yet.
+    await Promise.race([known, sleep(KNOWN_WITHIN_MS, undefined, { ref: false })]);
+    if (!this.stopping) for (const intake of this.intakes.values()) intake.start();
+  }
+
+  private answer(): void {
     if (this.stopping) return;
-    for (const intake of this.intakes.values()) intake.start();
     for (const [pattern, handler] of this.messageHandlers) {
       if (!handler.isEventHandler) this.requests.answer(pattern, handler);
     }

@@ -7,6 +7,7 @@ import { toError } from './errors.js';
 import { Gate } from './gate.js';
 import { RequestContext } from './jetstream.context.js';
 import type { Settings } from './options.js';
+import type { Overdue } from './overdue.js';
 
 /** What is told of a failure whose details are nobody's business; Nest's own words. */
 const UNANSWERABLE = { status: 'error', message: 'Internal server error' };
@@ -29,7 +30,8 @@ export class Requests {
 
   constructor(
     private readonly connection: JetStreamConnection,
-    private readonly settings: Pick<Settings, 'service' | 'requestConcurrency'>,
+    private readonly settings: Pick<Settings, 'service' | 'requestConcurrency' | 'deadlineMs'>,
+    private readonly overdue: Overdue,
     private readonly nest: NestServer,
   ) {
     this.gate = new Gate(settings.requestConcurrency);
@@ -45,7 +47,7 @@ export class Requests {
       queue: this.settings.service,
       callback: (error, message) => {
         if (error) this.logger.error({ message: 'request subscription failed', pattern, error: error.message });
-        else this.receive(handler, message);
+        else this.receive(pattern, handler, message);
       },
     });
     this.subscriptions.push(subscription);
@@ -53,7 +55,7 @@ export class Requests {
 
   /** Takes no more of them. */
   async stop(): Promise<void> {
-    await Promise.all(this.subscriptions.map((one) => (one.isClosed() ? undefined : one.drain())));
+    await Promise.all(this.subscriptions.filter((one) => !one.isClosed()).map((one) => one.drain()));
   }
 
   /** Resolves when all that were taken are answered. */
@@ -61,22 +63,40 @@ export class Requests {
     await Promise.all(this.underWay);
   }
 
-  private receive(handler: MessageHandler, message: Msg): void {
+  private receive(pattern: string, handler: MessageHandler, message: Msg): void {
     let packet: { id?: string; data?: unknown };
     try {
-      packet = message.json();
+      packet = message.json<{ id?: string; data?: unknown } | null>() ?? {};
     } catch {
       const err = { status: 'error', message: 'The request is not JSON.' };
       message.respond(JSON.stringify({ err, isDisposed: true }));
       return;
     }
-    const request = this.gate.run(() => this.handle(handler, message, packet));
+    const request = this.gate.run(() => this.inTime(pattern, handler, message, packet));
     if (!request) {
       message.respond(JSON.stringify({ err: BUSY, isDisposed: true, id: packet.id }));
       return;
     }
     this.underWay.add(request);
     void request.finally(() => this.underWay.delete(request));
+  }
+
+  /** Never rejects. */
+  private async inTime(
+    pattern: string,
+    handler: MessageHandler,
+    message: Msg,
+    packet: { id?: string; data?: unknown },
+  ) {
+    const { deadlineMs } = this.settings;
+    try {
+      await this.overdue.within({ durable: pattern, key: packet.id ?? '', deadlineMs }, () =>
+        this.handle(handler, message, packet),
+      );
+    } catch (error) {
+      this.logger.error(toError(error));
+      message.respond(JSON.stringify({ err: UNANSWERABLE, isDisposed: true, id: packet.id }));
+    }
   }
 
   private handle(handler: MessageHandler, message: Msg, packet: { id?: string; data?: unknown }): Promise<void> {

@@ -51,8 +51,7 @@ export class Settlement {
         await this.wait(received, blame.wait('failed', triesOf(received)), ran.reason);
         return 'left';
       case 'refused':
-        await this.bury(received, ran.error, await this.startsOf(received));
-        return 'dead-lettered';
+        return this.bury(received, ran.error, await this.startsOf(received));
       case 'unavailable':
         await this.keep(received, ran.error);
         return 'away';
@@ -63,7 +62,7 @@ export class Settlement {
 
   /** Puts a message behind those of its key that wait for the durable. */
   async stepBack(received: Received): Promise<Outcome> {
-    const waitMs = this.parts.room?.behindMs(received) ?? 0;
+    const waitMs = this.parts.room?.behindMs ?? 0;
     await this.wait(received, { waitMs, stays: false }, 'an earlier message of the same key waits');
     return 'behind';
   }
@@ -93,8 +92,7 @@ export class Settlement {
     const decision = blame.decide(failure, known, { now: now(), storedAt: received.storedAt, isAlone });
     if ('end' in decision) {
       if (decision.end !== 'blamed') error = givenUp(error, GIVEN_UP[decision.end]);
-      await this.bury(received, error, known.starts);
-      return 'dead-lettered';
+      return this.bury(received, error, known.starts);
     }
     const attempt = { attempts: known.starts, counted: known.counted, error: error.message };
     this.logger.warn({ message: 'handler failed, message kept for another attempt', ...about(received), ...attempt });
@@ -130,7 +128,7 @@ export class Settlement {
     this.parts.attempts.forget(received.id).catch(() => undefined);
   }
 
-  private async bury(received: Received, error: Error, starts: number): Promise<void> {
+  private async bury(received: Received, error: Error, starts: number): Promise<'dead-lettered' | 'failed'> {
     const attempts = error instanceof NeverFinished ? error.starts : starts;
     const details = { ...about(received), attempts, error: error.message };
     try {
@@ -139,10 +137,12 @@ export class Settlement {
       this.parts.blame.forget(received.id);
       this.parts.metrics.deadLettered(received.binding.durable, codeOf(error));
       this.logger.error({ message: 'message given up as a dead letter', ...details });
+      return 'dead-lettered';
     } catch (thrown) {
       const cause = toError(thrown).message;
       this.logger.error({ message: 'dead letter not stored, message kept', ...details, cause });
       await this.wait(received, this.parts.blame.wait('failed', triesOf(received)), `dead letter not stored: ${cause}`);
+      return 'failed';
     }
   }
 

@@ -11,8 +11,10 @@ import { seam } from './seam.js';
 /** What is said of a reason, at most. */
 const REASON_LENGTH = 256;
 const RETRY_MS = 1_000;
-/** Between looks of a message whether those before it are gone, and how many of one key look in a second. */
+const FOLLOW_AGAIN_MS = 5 * 60_000;
+/** Between looks of a message whether those before it are gone, and how many of them look in a second. */
 const BEHIND_MS = 1_000;
+const LONGEST_BEHIND_MS = 60_000;
 const FOLLOWERS_A_SECOND = 50;
 /** The share of its limit to which the waiting room is filled. A schedule forbids to refuse beyond it: the oldest would go. */
 const FULL = 0.8;
@@ -38,6 +40,8 @@ export class WaitingRoom {
   private readonly waiting = new Map<string, Set<number>>();
   /** What may still be parked, as of the last look. */
   private room = { at: Number.NEGATIVE_INFINITY, bytes: 0, messages: 0 };
+  /** What this process is about to store in there. */
+  private readonly underWay = new Set<string>();
   private readonly followed: NatsSubscription[] = [];
 
   constructor(
@@ -56,35 +60,51 @@ export class WaitingRoom {
     const place = `${binding.stream}.${binding.durable}.${tokenOf(received.key)}.${sequence}`;
     const times = received.parked + 1;
     await this.takeRoom(message.data.length + HEADERS_BYTES);
-    await this.publisher.publish({
-      subject: `parked.wait.${place}`,
-      // A repetition after a crash is the same copy; the next time it is parked is another.
-      id: `parked:${id}:${times}`,
-      data: message.data,
-      headers: {
-        ...headersOf(headers),
-        [PARKED.subject]: received.subject,
-        [PARKED.sequence]: String(sequence),
-        [PARKED.storedAt]: new Date(received.storedAt).toISOString(),
-        [PARKED.times]: String(times),
-        [PARKED.reason]: reason.slice(0, REASON_LENGTH).replaceAll(/[\r\n]+/g, ' '),
-        'Nats-Schedule': `@at ${new Date(this.clock.now() + waitMs).toISOString()}`,
-        'Nats-Schedule-Target': `parked.due.${place}`,
-      },
-    });
+    // Known before it is stored, so that nothing that follows passes it meanwhile.
+    const wasKnown = this.remember(place);
+    this.underWay.add(place);
+    try {
+      await this.publisher.publish({
+        subject: `parked.wait.${place}`,
+        // A repetition after a crash is the same copy. Of a message and its own copy, should both be there, each is another.
+        id: `parked:${id}:${received.parked}:${message.seq}`,
+        data: message.data,
+        headers: {
+          ...headersOf(headers),
+          [PARKED.subject]: received.subject,
+          [PARKED.sequence]: String(sequence),
+          [PARKED.storedAt]: new Date(received.storedAt).toISOString(),
+          [PARKED.times]: String(times),
+          [PARKED.reason]: reason.slice(0, REASON_LENGTH).replaceAll(/[\r\n]+/g, ' '),
+          'Nats-Schedule': `@at ${new Date(this.clock.now() + waitMs).toISOString()}`,
+          'Nats-Schedule-Target': `parked.due.${place}`,
+        },
+      });
+    } catch (error) {
+      if (!wasKnown) this.forget(place);
+      throw error;
+    } finally {
+      this.underWay.delete(place);
+    }
     seam('parked', binding.durable);
-    this.remember(place);
     message.ack();
   }
 
-  /** Follows what other instances park for these durables, from now on and what they have parked before. */
+  /** Follows what other instances park for these durables, from now on, and learns anew what waits. */
   async follow(bindings: readonly Binding[]): Promise<void> {
     for (const subscription of this.followed.splice(0)) subscription.unsubscribe();
-    for (const { stream, durable } of bindings) {
-      const callback = (_: Error | null, { subject }: { subject: string }) => this.remember(placeOf(subject));
-      this.followed.push(this.connection.nc.subscribe(`parked.wait.${stream}.${durable}.>`, { callback }));
-      for (const subject of await this.subjects(`parked.*.${stream}.${durable}.>`)) this.remember(placeOf(subject));
-    }
+    this.waiting.clear();
+    for (const place of this.underWay) this.remember(place);
+    // The client's reader does not survive a callback that throws, and an error comes without a message.
+    const callback = (error: Error | null, message: { subject: string }) => {
+      if (!error) this.remember(placeOf(message.subject));
+    };
+    await Promise.all(
+      bindings.map(async ({ stream, durable }) => {
+        this.followed.push(this.connection.nc.subscribe(`parked.wait.${stream}.${durable}.>`, { callback }));
+        for (const subject of await this.subjects(`parked.*.${stream}.${durable}.>`)) this.remember(placeOf(subject));
+      }),
+    );
   }
 
   /** Whether an earlier message of the same key waits for this durable, as far as is known here. */
@@ -99,28 +119,26 @@ export class WaitingRoom {
     const { binding, key } = received;
     if (!this.maySeparate(received)) return false;
     const name = nameOf(binding, key!);
+    const known = [...(this.waiting.get(name) ?? [])].map((place) => `${name}.${place}`);
     try {
-      const subjects = await this.subjects(`parked.*.${name}.*`);
-      this.waiting.delete(name);
-      for (const subject of subjects) this.remember(placeOf(subject));
+      const present = new Set((await this.subjects(`parked.*.${name}.*`)).map(placeOf));
+      // What was parked since the question is not in the answer.
+      for (const place of known) if (!present.has(place) && !this.underWay.has(place)) this.forget(place);
+      for (const place of present) this.remember(place);
     } catch {
       return true;
     }
     return this.maySeparate(received);
   }
 
-  /** How long a message waits that follows others, in milliseconds. Alike for all of a key, so that they keep their order. */
-  behindMs({ binding, key }: Received): number {
-    const followers = this.waiting.get(nameOf(binding, key ?? ''))?.size ?? 0;
-    return BEHIND_MS * Math.max(1, Math.ceil(followers / FOLLOWERS_A_SECOND));
+  /** How long a message waits that follows others, in milliseconds; alike for all, so that they keep their order. */
+  get behindMs(): number {
+    return Math.min(LONGEST_BEHIND_MS, BEHIND_MS * Math.max(1, Math.ceil(this.places / FOLLOWERS_A_SECOND)));
   }
 
   /** A message of the waiting room is done with. */
   leave({ binding, key, sequence }: Received): void {
-    const name = nameOf(binding, key ?? '');
-    const places = this.waiting.get(name);
-    places?.delete(sequence);
-    if (places?.size === 0) this.waiting.delete(name);
+    this.forget(`${nameOf(binding, key ?? '')}.${sequence}`);
   }
 
   /** Whether nothing waits in here for its time to come back to this durable. */
@@ -152,42 +170,77 @@ export class WaitingRoom {
     return Object.keys(state.subjects ?? {});
   }
 
-  private remember(place: string): void {
-    const at = place.lastIndexOf('.');
-    const name = place.slice(0, at);
+  /** Places that are known, of all keys and durables. */
+  private get places(): number {
+    let sum = 0;
+    for (const { size } of this.waiting.values()) sum += size;
+    return sum;
+  }
+
+  /** Returns whether it was known before. */
+  private remember(place: string): boolean {
+    const [name, sequence] = partsOf(place);
     const places = this.waiting.get(name) ?? new Set();
-    this.waiting.set(name, places.add(Number(place.slice(at + 1))));
+    const wasKnown = places.has(sequence);
+    this.waiting.set(name, places.add(sequence));
+    return wasKnown;
+  }
+
+  private forget(place: string): void {
+    const [name, sequence] = partsOf(place);
+    const places = this.waiting.get(name);
+    places?.delete(sequence);
+    if (places?.size === 0) this.waiting.delete(name);
   }
 }
 
-/** Keeps a waiting room's knowledge in step with the broker, from every connection on; returns how to stop. */
+/**
+ * Keeps a waiting room's knowledge in step with the broker: from every connection on, and from time to time, since what
+ * other instances take out is not told. Returns how to stop, and when it is known for the first time.
+ */
 export function keepFollowing(
   room: WaitingRoom,
   connection: JetStreamConnection,
   bindings: () => readonly Binding[],
-): () => void {
+): { known: Promise<void>; stop: () => void } {
   const stopped = new AbortController();
+  const { promise: known, resolve } = Promise.withResolvers<void>();
+  let again = new AbortController();
   const follow = async () => {
-    while (!stopped.signal.aborted && connection.isConnected) {
-      try {
-        return await room.follow(bindings());
-      } catch {
-        // The stream is missing or has no leader, which health says; until then what is known here counts.
-        await sleep(RETRY_MS, undefined, { ref: false });
-      }
+    while (!stopped.signal.aborted) {
+      again = new AbortController();
+      // The stream is missing or has no leader, which health says; until then what is known here counts.
+      const isKnown =
+        connection.isConnected &&
+        (await room.follow(bindings()).then(
+          () => true,
+          () => false,
+        ));
+      if (isKnown) resolve();
+      await sleep(isKnown ? FOLLOW_AGAIN_MS : RETRY_MS, undefined, { ref: false, signal: again.signal }).catch(
+        () => undefined,
+      );
     }
   };
-  const off = connection.on('connect', () => void follow());
-  if (connection.isConnected) void follow();
-  return () => {
+  const off = connection.on('connect', () => again.abort());
+  void follow();
+  const stop = () => {
     stopped.abort();
+    again.abort();
     off();
   };
+  return { known, stop };
 }
 
 /** What stands behind `parked.wait.` and `parked.due.`. */
 function placeOf(subject: string): string {
   return subject.split('.').slice(2).join('.');
+}
+
+/** The name of a key of a durable, and a place in its stream. */
+function partsOf(place: string): [name: string, sequence: number] {
+  const at = place.lastIndexOf('.');
+  return [place.slice(0, at), Number(place.slice(at + 1))];
 }
 
 function nameOf({ stream, durable }: Binding, key: string): string {

@@ -262,6 +262,26 @@ describe('a row the broker refuses for a reason nobody knows', () => {
     );
   });
 
+  it('is not compared with events of other kinds, which may go to another stream', async () => {
+    const broker = new Broker();
+    let refusals = 0;
+    broker.answer = ({ subject }) => {
+      if (!subject.startsWith('counters.')) return Promise.resolve();
+      refusals++;
+      return refused();
+    };
+    relays.to(broker, { leaseMs: 20 }).start();
+    await relays.leftBehind(['a']);
+    await eventually(
+      async () => {
+        await storeRows(relays.pool, [{ ...rowOf('b'), subject: 'timers.fired.b' }], -1);
+        expect(refusals).toBeGreaterThan(7);
+      },
+      { withinMs: 25_000 },
+    );
+    expect(await quarantined()).toBe(0);
+  });
+
   it('waits like any other while all of them are refused', async () => {
     const broker = new Broker();
     let tries = 0;

@@ -45,8 +45,10 @@ export class Relay {
   /** Whether rows wait in the table that `#behind` does not know of. */
   #behindIsShort = false;
   #recalling = false;
-  /** Rows that were refused: how often while others got through, and how many had got through by the last time. */
-  readonly #refused = new Map<string, { times: number; publishedInAll: number }>();
+  /** Rows that were refused: how often while others of the same event got through, and how many had by the last time. */
+  readonly #refused = new Map<string, { times: number; published: number }>();
+  /** Rows published, by event. */
+  readonly #publishedOf = new Map<string, number>();
   #published: OutboxRow[] = [];
   #marking: Promise<void> | undefined;
   #inFlight = 0;
@@ -163,11 +165,12 @@ export class Relay {
       seam('published', event);
       this.#counter.add(1);
       this.#publishedInAll++;
+      this.#publishedOf.set(event, (this.#publishedOf.get(event) ?? 0) + 1);
       this.#published.push(row);
       this.#refused.delete(row.id);
       this.#markSoon();
     } catch (error) {
-      if (isRejected(error) || (isRefused(error) && this.#isAtFault(row))) {
+      if (isRejected(error) || (isRefused(error) && this.#isAtFault(row, event))) {
         this.log.error(`outbox row was quarantined: ${error.message}`, { outboxId: row.id, subject: row.subject });
         await quarantine(this.#db, row.id, error.message).catch(() => undefined);
       } else return this.#leave(row);
@@ -176,13 +179,17 @@ export class Relay {
     return true;
   }
 
-  /** Whether a row was refused again and again while others were published: then it is the row, and not the stream. */
-  #isAtFault({ id }: OutboxRow): boolean {
+  /**
+   * Whether a row was refused again and again while others of the same event were published: then it is the row, and not
+   * the stream.
+   */
+  #isAtFault({ id }: OutboxRow, event: string): boolean {
     const before = this.#refused.get(id);
-    const publishedInAll = this.#publishedInAll;
-    const times = (before?.times ?? 0) + (before && publishedInAll > before.publishedInAll ? 1 : 0);
+    const published = this.#publishedOf.get(event) ?? 0;
+    const times = (before?.times ?? 0) + (before && published > before.published ? 1 : 0);
     if (times >= MOST_REFUSALS) return this.#refused.delete(id);
-    this.#refused.set(id, { times, publishedInAll });
+    this.#refused.set(id, { times, published });
+    if (this.#refused.size > MOST_IN_MEMORY) this.#refused.delete(this.#refused.keys().next().value!);
     return false;
   }
 
