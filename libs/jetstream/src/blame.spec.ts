@@ -62,8 +62,7 @@ const latest = (world: World, fates: readonly Fate[], among: (message: number) =
 
 /** Schedules are tried so many times more than usual. */
 const MORE = Number(process.env['SCHEDULES'] ?? 1);
-const check = <Ts>(property: fc.IProperty<Ts>, numRuns: number) =>
-  fc.assert(property, { numRuns: numRuns * MORE });
+const check = <Ts>(property: fc.IProperty<Ts>, numRuns: number) => fc.assert(property, { numRuns: numRuns * MORE });
 
 describe('a failure that everybody has', () => {
   const outages = fc.array(

@@ -3,8 +3,7 @@ import { Payload } from '@nestjs/microservices';
 import { eventually } from '@pavane/testing';
 import { IsInt, IsString } from 'class-validator';
 import { setTimeout as pause } from 'node:timers/promises';
-import { DEAD_LETTER, replayOf } from './dead-letter.js';
-import { toMsgHdrs } from './envelope.js';
+import { DEAD_LETTER } from './dead-letter.js';
 import { RetryLater, Unprocessable } from './errors.js';
 import { JetStreamEvent } from './jetstream-event.decorator.js';
 import { Broker } from './testing/broker.js';
@@ -20,16 +19,7 @@ afterEach(() => broker[Symbol.asyncDispose]());
 
 const serve = (handle: Handler, options = {}) => Service.start(broker.server.url, [on(CREATED, handle)], options);
 
-/** Nothing waits on the durable and nothing is stored: the message is done with. */
-const settled = () =>
-  eventually(async () => {
-    const { num_pending, num_ack_pending } = await broker.consumer(CREATED.durable);
-    expect({ num_pending, num_ack_pending, stored: await broker.stored() }).toEqual({
-      num_pending: 0,
-      num_ack_pending: 0,
-      stored: 0,
-    });
-  });
+const settled = () => broker.settled(CREATED.durable);
 
 /** Healthy events that keep coming until they are stopped. */
 function neighbours() {
@@ -146,46 +136,6 @@ describe('a handler that throws', () => {
     await broker.provision(durablesOf(CREATED));
     await settled();
     expect(await broker.deadLetters()).toHaveLength(1);
-  });
-
-  const circular: Record<string, unknown> = {};
-  circular['self'] = circular;
-  it.each([
-    ['nothing', undefined, /undefined/],
-    ['null', null, /null/],
-    ['a string', 'no such sku', /no such sku/],
-    ['a number', 42, /42/],
-    ['a BigInt', 42n, /42n/],
-    ['an object that refers to itself', circular, /Circular/],
-    ['an object whose message is an object', { message: { a: 1n } }, /a: 1n/],
-    [
-      'an object that cannot be read',
-      Object.defineProperty({}, 'message', {
-        get: () => {
-          throw new Error('no');
-        },
-        enumerable: true,
-      }),
-      /message/,
-    ],
-    ['an error without a text', Object.assign(new Error('x'), { message: undefined, stack: 7 }), /./],
-  ])('has its message given up whatever it throws: %s', async (_what, thrown, reason) => {
-    await using _service = await Service.start(broker.server.url, [
-      on(
-        CREATED,
-        async (_, { event }) => {
-          // oxlint-disable-next-line typescript/only-throw-error -- that is what is tested
-          if (event.subject === 'poison') throw thrown;
-        },
-        { attempts: 1 },
-      ),
-    ]);
-    await broker.publish('orders.created.first');
-    await eventually(async () => expect(await broker.stored()).toBe(0));
-    await broker.publish('orders.created.poison');
-    await settled();
-    const [letter] = await broker.deadLetters();
-    expect(letter!.headers[DEAD_LETTER.reason]).toMatch(reason);
   });
 });
 
@@ -307,78 +257,6 @@ describe('a message that is not a valid event', () => {
   });
 });
 
-describe('an event and its version', () => {
-  const hearing = (version: number) => ({ ...CREATED, type: `orders.created.v${version}` });
-
-  it('is left to an instance that knows it when it is newer; what an older instance knows it goes on handling', async () => {
-    const old: string[] = [];
-    const young: string[] = [];
-    await using _old = await Service.start(broker.server.url, [on(hearing(1), (_, { event }) => old.push(event.type))]);
-    for (const key of ['o1', 'o2', 'o3'])
-      await broker.publish(`orders.created.${key}`, {}, { 'ce-type': 'orders.created.v2' });
-    await broker.publish('orders.created.o4');
-    await eventually(() => expect(old).toEqual(['orders.created.v1']));
-    await eventually(async () => expect(await broker.stored()).toBe(3));
-    await using _young = await Service.start(broker.server.url, [
-      on(hearing(2), (_, { event }) => young.push(event.subject)),
-    ]);
-    await settled();
-    expect(young.toSorted()).toEqual(['o1', 'o2', 'o3']);
-    expect(old).toHaveLength(1);
-    expect(await broker.deadLetters()).toEqual([]);
-  });
-
-  it('holds up nobody when no instance knows it', async () => {
-    const known: string[] = [];
-    await using _service = await Service.start(
-      broker.server.url,
-      [on(hearing(1), (_, { event }) => known.push(event.subject))],
-      { backoff: { failed: { firstMs: 60_000, maxMs: 60_000 } } },
-    );
-    await broker.publish('orders.created.unheard-of', {}, { 'ce-type': 'orders.created.v9' });
-    const others = Array.from({ length: 100 }, (_, i) => `o${i}`);
-    for (const key of others) await broker.publish(`orders.created.${key}`);
-    await eventually(async () => expect(await broker.stored()).toBe(1));
-    expect(known.toSorted()).toEqual(others.toSorted());
-    expect(await broker.deadLetters()).toEqual([]);
-  });
-
-  it('is handled as the present version says it when it is an earlier one that is still heard', async () => {
-    const handled: unknown[] = [];
-    await using _service = await Service.start(broker.server.url, [
-      on({ ...hearing(2), earlier: { 'orders.created.v1': (data) => ({ ...data, channel: 'web' }) } }, (data) =>
-        handled.push(data),
-      ),
-    ]);
-    await broker.publish('orders.created.o1', { n: 1 });
-    await broker.publish('orders.created.o1', { n: 2, channel: 'shop' }, { 'ce-type': 'orders.created.v2' });
-    await settled();
-    expect(handled).toEqual([
-      { n: 1, channel: 'web' },
-      { n: 2, channel: 'shop' },
-    ]);
-  });
-});
-
-describe('a message that leaves no room for a reason beside it', () => {
-  it.each([
-    ['bytes', Buffer.alloc(2 ** 20 - 100, 'x'), {}],
-    ['headers', Buffer.from('xyz'), { foreign: 'x'.repeat(2 ** 16 - 100) }],
-  ])('is a dead letter with the beginning of it, when its %s take all there is', async (_what, body, foreign) => {
-    await using _service = await serve(() => undefined);
-    const headers = toMsgHdrs(foreign);
-    broker.nc.publish('orders.created.o1', body, { headers });
-    await eventually(async () => expect(await broker.deadLetters()).toHaveLength(1));
-    await settled();
-    const [letter] = await broker.deadLetters();
-    expect(letter!.headers).toMatchObject({
-      [DEAD_LETTER.reason]: expect.stringMatching(/ce-specversion is missing/),
-      [DEAD_LETTER.truncated]: String(body.length),
-    });
-    expect(letter!.data).toBe(body.subarray(0, 65_536).toString());
-  });
-});
-
 describe('a payload that breaks the rules of its class', () => {
   class OrderCreated {
     @IsString() sku!: string;
@@ -397,31 +275,5 @@ describe('a payload that breaks the rules of its class', () => {
     const [letter] = await broker.deadLetters();
     expect(letter!.headers[DEAD_LETTER.code]).toBe('UNPROCESSABLE');
     expect(letter!.headers[DEAD_LETTER.reason]).toMatch(/colour is not a known field; sku: .*; quantity: /);
-  });
-});
-
-describe('a dead letter that is replayed', () => {
-  it('reaches the durable that failed and is skipped by the others', async () => {
-    const OTHER = { ...CREATED, durable: 'notification_orders-created' };
-    await broker.provision(durablesOf(CREATED, OTHER));
-    let broken = true;
-    const handled: string[] = [];
-    await using _service = await Service.start(broker.server.url, [
-      on(CREATED, () => {
-        if (broken) throw new Unprocessable('bug');
-        handled.push('failed one');
-      }),
-      on(OTHER, () => handled.push('other one')),
-    ]);
-    const id = await broker.publish('orders.created.o1', { sku: 'a' });
-    await settled();
-    const [letter] = await broker.deadLetters();
-    broken = false;
-    const replay = replayOf(letter!, letter!.seq);
-    expect(replay).toMatchObject({ subject: 'orders.created.o1', headers: { 'ce-id': id } });
-    await _service.publisher.publish(replay);
-    await eventually(() => expect(handled).toEqual(['other one', 'failed one']));
-    await settled();
-    expect(handled).toEqual(['other one', 'failed one']);
   });
 });

@@ -72,6 +72,15 @@ export class Broker implements AsyncDisposable {
     return (await this.held('SAGA')) + (await this.held('PARKED').catch(() => 0));
   }
 
+  /** Resolves when nothing waits on the durable and nothing is stored: its messages are done with. */
+  async settled(durable: string): Promise<void> {
+    await eventually(async () => {
+      const { num_pending, num_ack_pending } = await this.consumer(durable);
+      const left = { num_pending, num_ack_pending, stored: await this.stored() };
+      if (Object.values(left).some((count) => count > 0)) throw new Error(`not settled: ${JSON.stringify(left)}`);
+    });
+  }
+
   async held(stream: string): Promise<number> {
     return (await (await jetstreamManager(this.nc)).streams.info(stream)).state.messages;
   }
