@@ -20,6 +20,8 @@ import { orderProblem } from './order.problems.js';
 import { OrderStore } from './order.store.js';
 
 const LOOK_EVERY_MS = 250;
+/** While nothing is under way. What other instances let in meanwhile is seen that much later. */
+const LOOK_IDLE_EVERY_MS = 1000;
 /** So many of those who were let in are served at a time, or events would wait behind all of them for the database. */
 const MOST_AT_ONCE = 64;
 
@@ -100,6 +102,7 @@ export class AdmissionInterceptor implements NestInterceptor, OnApplicationBoots
   async look(): Promise<void> {
     const windowMs = windowOf(this.config.ORDER_DEADLINE);
     const now = Date.now();
+    if (this.#underWay + this.#refused === 0 && now - this.#lookedAt < LOOK_IDLE_EVERY_MS) return;
     const before = { accepted: this.#accepted, refused: this.#refused };
     const { frontier, queued, oldestAt, ended, tookMs } = await this.store.underWay(
       new Date(now - windowMs),
