@@ -27,9 +27,9 @@ export const outside: readonly Fault[] = [
   {
     name: 'provider-waits-for-customers',
     about:
-      'payments wait for customers at the bank: every second one comes, while payment is killed or after, and the others never',
+      'every second payment waits for its customer at the bank: half of them come, while payment is killed or after, and the others never',
     stage: () => ({
-      wishes: [{ items: [{ sku: 'CUP', quantity: 1 }], paymentMethod: 'card_3ds' }],
+      wishes: ['card_3ds', 'card_ok'].map((paymentMethod) => ({ items: [{ sku: 'CUP', quantity: 1 }], paymentMethod })),
       settings: { orderDeadline: '8s' },
     }),
     async run(scene) {
