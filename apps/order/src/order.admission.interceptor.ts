@@ -74,7 +74,8 @@ export class AdmissionInterceptor implements NestInterceptor, OnApplicationBoots
   onApplicationBootstrap(): void {
     const loop = new Loop(() => this.look(), {
       everyMs: LOOK_EVERY_MS,
-      onError: (error) => isAway(error) || this.#log.error(`orders under way could not be counted: ${String(error)}`),
+      onError: (error) =>
+        isAway(error) || this.#log.error(`orders under way could not be counted: ${(error as Error).message}`),
     });
     this.intake.add('admission', () => loop.stop());
     loop.start();

@@ -48,7 +48,8 @@ export class OrderFollowers implements OnApplicationBootstrap {
   ) {
     this.#loop = new Loop(() => this.#look(), {
       everyMs: LOOK_EVERY_MS,
-      onError: (error) => isAway(error) || this.#log.error(`followed orders were not looked up: ${String(error)}`),
+      onError: (error) =>
+        isAway(error) || this.#log.error(`followed orders were not looked up: ${(error as Error).message}`),
     });
     metrics
       .getMeter('@pavane/order')

@@ -37,7 +37,7 @@ export class OrderSweeper implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     const loop = new Loop(() => this.sweep(), {
       everyMs: SWEEP_EVERY_MS,
-      onError: (error) => isAway(error) || this.#log.error(`sweep failed: ${String(error)}`),
+      onError: (error) => isAway(error) || this.#log.error(`sweep failed: ${(error as Error).message}`),
     });
     this.intake.add('sweeper', () => loop.stop());
     loop.start();

@@ -19,7 +19,7 @@ export class PaymentReconciler implements OnApplicationBootstrap {
   readonly #log = new Logger('Reconciler');
   readonly #loop = new Loop(() => this.reconcile(), {
     everyMs: LOOK_EVERY_MS,
-    onError: (error) => isAway(error) || this.#log.error(`reconciling failed: ${String(error)}`),
+    onError: (error) => isAway(error) || this.#log.error(`reconciling failed: ${(error as Error).message}`),
   });
   #ages = { openIntent: 0, refundPending: 0 };
 

@@ -1,7 +1,7 @@
 export interface LoopOptions {
   /** The pause between the end of a round and the start of the next. */
   everyMs: number;
-  /** Told of a round that failed; the next comes all the same. */
+  /** Told of a round that failed, unless the one before failed in the same way; the next comes all the same. */
   onError(error: unknown): void;
 }
 
@@ -11,6 +11,8 @@ export class Loop {
   #round: Promise<void> | undefined;
   #running = false;
   #poked = false;
+  /** How the last round failed. */
+  #failure: string | undefined;
 
   constructor(
     private readonly work: () => Promise<void>,
@@ -41,11 +43,20 @@ export class Loop {
     this.#timer = setTimeout(() => {
       this.#poked = false;
       this.#round = this.work()
-        .catch((error: unknown) => this.options.onError(error))
+        .then(
+          () => (this.#failure = undefined),
+          (error: unknown) => this.#failed(error),
+        )
         .finally(() => {
           this.#round = undefined;
           if (this.#running) this.#next(this.#poked ? 0 : this.options.everyMs);
         });
     }, ms);
+  }
+
+  #failed(error: unknown): void {
+    const failure = String(error);
+    if (failure !== this.#failure) this.options.onError(error);
+    this.#failure = failure;
   }
 }
