@@ -1,6 +1,7 @@
 import { backlog, replay } from '@pavane/outbox';
 import { Client } from 'pg';
 import { main, UsageError } from './cli/command.js';
+import { reach } from './cli/reach.js';
 import { timeOf } from './cli/time.js';
 import { addressesFrom, SERVICES } from './local/settings.js';
 
@@ -35,16 +36,25 @@ await main({
     const unknown = names.filter((name) => !(SERVICES as readonly string[]).includes(name));
     if (unknown.length > 0)
       throw new UsageError(`no service is called ${unknown.join(', ')}; there are ${SERVICES.join(', ')}`);
-    const results: Record<string, unknown> = {};
+    const results: Record<string, object> = {};
     for (const service of services) {
-      const client = new Client({ connectionString: addressesFrom().databases[service] });
-      await client.connect();
+      const url = addressesFrom().databases[service];
+      const client = new Client({ connectionString: url });
+      await reach(`the database of ${service}`, url, client.connect());
+      let told: string;
       try {
-        results[service] = action === 'replay' ? { replayed: await replay(client, from!) } : await backlog(client);
+        if (action === 'replay') {
+          const replayed = await replay(client, from!);
+          results[service] = { replayed };
+          told = `${replayed} to be published once more`;
+        } else {
+          const { unpublished, oldestMs, quarantined } = (results[service] = await backlog(client));
+          told = `${unpublished} waiting, the oldest for ${Math.round(oldestMs / 1000)} s; ${quarantined} quarantined`;
+        }
       } finally {
         await client.end();
       }
-      if (!json) console.log(`  ${service.padEnd(13)} ${JSON.stringify(results[service])}`);
+      if (!json) console.log(`  ${service.padEnd(13)} ${told}`);
     }
     if (json) console.log(JSON.stringify(results));
     return 0;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { reach } from '../cli/reach.js';
 import type { Scenario } from './scenarios.js';
 
 /** An order as the order service answers it. */
@@ -29,7 +30,7 @@ export async function place(
   key: string = randomUUID(),
   withinMs = 60_000,
 ): Promise<Order> {
-  const response = await fetch(`${url}/orders`, {
+  const response = await ask(url, '/orders', {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'idempotency-key': key },
     body: JSON.stringify({ customerId: 'demo', email: 'demo@example.com', items, paymentMethod }),
@@ -48,14 +49,14 @@ export async function place(
 
 /** What can be ordered. */
 export async function products(url: string): Promise<{ sku: string }[]> {
-  const response = await fetch(`${url}/products`);
+  const response = await ask(url, '/products');
   if (!response.ok) throw new Error(`GET ${url}/products was answered ${response.status}: ${await response.text()}`);
   return (await response.json()) as { sku: string }[];
 }
 
 /** The order as it is now. */
 export async function read(url: string, id: string): Promise<Order> {
-  const response = await fetch(`${url}/orders/${id}`);
+  const response = await ask(url, `/orders/${id}`);
   if (!response.ok)
     throw new Error(`GET ${url}/orders/${id} was answered ${response.status}: ${await response.text()}`);
   return (await response.json()) as Order;
@@ -63,4 +64,7 @@ export async function read(url: string, id: string): Promise<Order> {
 
 /** Asks for a cancellation; resolves to the HTTP status. */
 export const cancel = async (url: string, id: string): Promise<number> =>
-  (await fetch(`${url}/orders/${id}/cancel`, { method: 'POST', signal: AbortSignal.timeout(15_000) })).status;
+  (await ask(url, `/orders/${id}/cancel`, { method: 'POST', signal: AbortSignal.timeout(15_000) })).status;
+
+const ask = (url: string, path: string, init?: RequestInit): Promise<Response> =>
+  reach('the order service', url, fetch(`${url}${path}`, init));

@@ -2,6 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { durables, type OrderItem, type Service } from '@pavane/contracts';
 import { Pool } from 'pg';
 import { connectToNats } from '../cli/broker.js';
+import { reach } from '../cli/reach.js';
 import { type Addresses, SERVICES } from '../local/settings.js';
 
 export interface OrderEvidence {
@@ -138,16 +139,3 @@ async function askBroker(
 
 const json = async <T>(what: string, url: string): Promise<T> =>
   (await reach(what, url, fetch(url, { signal: AbortSignal.timeout(30_000) }))).json() as Promise<T>;
-
-async function reach<T>(what: string, where: string, attempt: Promise<T>): Promise<T> {
-  try {
-    return await attempt;
-  } catch (error) {
-    const { message, cause } = error as Error;
-    const place = where.replace(/:\/\/[^@/]*@/, '://');
-    throw new Error(
-      `${what} could not be reached at ${place} (${(cause as Error | undefined)?.message ?? message}); is the platform running, and there?`,
-      { cause: error },
-    );
-  }
-}
