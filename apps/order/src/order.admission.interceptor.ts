@@ -105,7 +105,7 @@ export class AdmissionInterceptor implements NestInterceptor, OnApplicationBoots
     const now = Date.now();
     if (this.#underWay + this.#refused === 0 && now - this.#lookedAt < LOOK_IDLE_EVERY_MS) return;
     const before = { accepted: this.#accepted, refused: this.#refused };
-    const { frontier, queued, oldestAt, ended, tookMs } = await this.store.underWay(
+    const { frontier, queued, oldestAt, ended, lastEndedAt, tookMs } = await this.store.underWay(
       new Date(now - windowMs),
       this.#frontier,
     );
@@ -119,6 +119,7 @@ export class AdmissionInterceptor implements NestInterceptor, OnApplicationBoots
       oldestMs: oldestAt ? now - oldestAt.getTime() : 0,
       rate: (ended * 1000) / windowMs,
       tookMs: tookMs ?? undefined,
+      quietMs: lastEndedAt ? now - lastEndedAt.getTime() : Number.POSITIVE_INFINITY,
       refused: before.refused > 0,
     };
     this.#lookedAt = now;

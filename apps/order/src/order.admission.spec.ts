@@ -60,12 +60,13 @@ function served({ arriving, capacity, seconds, deadlineMs = DEADLINE_MS, takesMs
   return { room, waits, accepted, refused: came - accepted, most };
 }
 
-const sightOf = ({ line, now }: Room, rate: number, tookMs: number | undefined, refused: boolean): Sight => ({
+const sightOf = ({ line, ended, now }: Room, rate: number, tookMs: number | undefined, refused: boolean): Sight => ({
   sinceMs: LOOK_MS,
   queued: line.length,
   oldestMs: line.length > 0 ? now - line[0]! : 0,
   rate,
   tookMs,
+  quietMs: now - (ended.at(-1)?.at ?? -Infinity),
   refused,
 });
 
@@ -91,7 +92,15 @@ describe('admission', () => {
   });
 
   it('learns nothing from single orders that take long', () => {
-    const slow = { sinceMs: LOOK_MS, queued: 3, oldestMs: 15_000, rate: 0.5, tookMs: 14_000, refused: false };
+    const slow = {
+      sinceMs: LOOK_MS,
+      queued: 3,
+      oldestMs: 15_000,
+      rate: 0.5,
+      tookMs: 14_000,
+      quietMs: 0,
+      refused: false,
+    };
     let admission = newAdmission(DEADLINE_MS);
     for (let looks = 0; looks < 100; looks++) admission = observe(admission, slow, DEADLINE_MS);
     expect(admits(admission, 200)).toBe(true);
@@ -131,6 +140,7 @@ describe('admission', () => {
       oldestMs: 3000,
       rate: 10,
       tookMs: 3000,
+      quietMs: 0,
       refused: true,
     };
     expect(admits(observe(before, sight, DEADLINE_MS), 51)).toBe(false);
@@ -160,6 +170,16 @@ describe('admission', () => {
     expect(served({ arriving: 90, capacity: 100, seconds: 10, deadlineMs, from: after.room }).refused).toBe(0);
   });
 
+  it('does not take an outage that has just begun for a platform that has become slow', () => {
+    const deadlineMs = 60_000;
+    const usual = { arriving: 30, takesMs: 3000, deadlineMs };
+    const before = served({ ...usual, capacity: 100, seconds: 8 });
+    const { capacity } = before.room.admission;
+    const outage = served({ ...usual, capacity: 0, seconds: 5, from: before.room });
+    expect(outage.refused).toBe(0);
+    expect(outage.room.admission.capacity).toBeGreaterThan(capacity / 3);
+  });
+
   it('lets hardly anyone in once nothing has ended for half of the deadline', () => {
     const sight = {
       sinceMs: LOOK_MS,
@@ -167,6 +187,7 @@ describe('admission', () => {
       oldestMs: DEADLINE_MS / 2 + 1,
       rate: 0,
       tookMs: undefined,
+      quietMs: Number.POSITIVE_INFINITY,
       refused: false,
     };
     const admission = observe(newAdmission(DEADLINE_MS), sight, DEADLINE_MS);

@@ -10,6 +10,8 @@ export interface Sight {
   rate: number;
   /** From placing to ending, the median of these in milliseconds; absent when there were none. */
   tookMs: number | undefined;
+  /** How long ago the last of these ended, in milliseconds. */
+  quietMs: number;
   /** Whether somebody was turned away meanwhile. */
   refused: boolean;
 }
@@ -48,6 +50,8 @@ const STANDSTILL_OF_DEADLINE = 1 / 2;
 const CAPACITY_FADES_MS = 2500;
 /** The same of orders that take longer than any before, which may as well wait for each other. */
 const BASE_FADES_MS = 10_000;
+/** So many times the usual time between two endings is no chance any more. */
+const USUAL_GAPS = 4;
 /** Endings are counted over so long: shorter, and chance would speak. */
 const WINDOW_MS = 2000;
 
@@ -64,7 +68,7 @@ export const newAdmission = (deadlineMs: number): Admission =>
  * it does is all it can. When nothing ends, something is away, which says nothing about the capacity.
  */
 export function observe(before: Admission, seen: Sight, deadlineMs: number): Admission {
-  if (seen.rate === 0) {
+  if (isStill(before, seen, deadlineMs)) {
     const { limit } = limited(before, deadlineMs);
     if (seen.queued === 0) return { ...before, limit };
     // What is accepted meanwhile is worked off at the known rate once whatever is away is back.
@@ -91,6 +95,13 @@ export function observe(before: Admission, seen: Sight, deadlineMs: number): Adm
   const now = Math.floor((seen.rate * deadlineMs * NOW_OF_DEADLINE) / 1000);
   return { ...believed, limit: Math.max(ALWAYS, Math.min(believed.limit, now)) };
 }
+
+/**
+ * Whether nothing ends any more. What is counted over the last moments fades away then, and would pass for a platform that
+ * is slower with every look.
+ */
+const isStill = ({ capacity }: Admission, { rate, quietMs }: Sight, deadlineMs: number): boolean =>
+  rate === 0 || quietMs >= Math.max(windowOf(deadlineMs) / 4, (USUAL_GAPS * 1000) / capacity);
 
 /** Whether one more may be let in beside so many. */
 export const admits = ({ limit }: Admission, underWay: number): boolean => underWay < limit;

@@ -72,6 +72,8 @@ export interface UnderWay {
   oldestAt: Date | null;
   /** Orders that were worked off: confirmed, or cancelled because payment or inventory said no. */
   ended: number;
+  /** When the last of these ended. */
+  lastEndedAt: Date | null;
   /** From placing to ending, the median of these. */
   tookMs: number | null;
 }
@@ -96,11 +98,11 @@ export class OrderStore implements Store<Order, OrderMessage, OrderFact> {
   async underWay(since: Date, frontier: string | null): Promise<UnderWay> {
     const { rows } = await this.pool.query<UnderWay>({
       name: 'orders_under_way',
-      text: `WITH ended AS (SELECT deadline_at, ended_at - created_at AS took FROM orders WHERE ended_at > $1 AND ${WORKED_OFF}),
-        seen AS (SELECT count(*)::int AS ended, extract(epoch FROM percentile_disc(0.5) WITHIN GROUP (ORDER BY took))::float8 * 1000 AS "tookMs",
+      text: `WITH ended AS (SELECT deadline_at, ended_at, ended_at - created_at AS took FROM orders WHERE ended_at > $1 AND ${WORKED_OFF}),
+        seen AS (SELECT count(*)::int AS ended, max(ended_at) AS "lastEndedAt", extract(epoch FROM percentile_disc(0.5) WITHIN GROUP (ORDER BY took))::float8 * 1000 AS "tookMs",
           coalesce(percentile_disc(0.5) WITHIN GROUP (ORDER BY deadline_at), $2::timestamptz,
             (SELECT deadline_at FROM orders WHERE ${WORKED_OFF} ORDER BY ended_at DESC LIMIT 1)) AS frontier FROM ended)
-        SELECT ended, "tookMs", frontier::text, queued, "oldestAt" FROM seen, LATERAL (
+        SELECT ended, "lastEndedAt", "tookMs", frontier::text, queued, "oldestAt" FROM seen, LATERAL (
           SELECT count(*)::int AS queued, min(created_at) AS "oldestAt" FROM orders
           WHERE status = 'pending' AND deadline_at > coalesce(frontier, '-infinity')) AS line`,
       values: [since, frontier],
