@@ -68,7 +68,7 @@ export const newAdmission = (deadlineMs: number): Admission =>
  * it does is all it can. When nothing ends, something is away, which says nothing about the capacity.
  */
 export function observe(before: Admission, seen: Sight, deadlineMs: number): Admission {
-  if (isStill(before, seen, deadlineMs)) {
+  if (seen.rate === 0) {
     const { limit } = limited(before, deadlineMs);
     if (seen.queued === 0) return { ...before, limit };
     // What is accepted meanwhile is worked off at the known rate once whatever is away is back.
@@ -77,6 +77,7 @@ export function observe(before: Admission, seen: Sight, deadlineMs: number): Adm
     return { ...before, flowsMs: 0, limit: late ? ALWAYS : Math.max(limit, most) };
   }
   const flowsMs = before.flowsMs + seen.sinceMs;
+  if (isQuiet(before, seen, deadlineMs)) return { ...before, flowsMs };
   const baseMs = seen.refused ? before.baseMs : baseOf(before.baseMs, seen);
   const waitMs = (seen.queued / seen.rate) * 1000;
   const isFull =
@@ -97,11 +98,11 @@ export function observe(before: Admission, seen: Sight, deadlineMs: number): Adm
 }
 
 /**
- * Whether nothing ends any more. What is counted over the last moments fades away then, and would pass for a platform that
- * is slower with every look.
+ * Whether perhaps nothing ends any more. What is counted over the last moments fades away then, and would pass for a
+ * platform that is slower with every look.
  */
-const isStill = ({ capacity }: Admission, { rate, quietMs }: Sight, deadlineMs: number): boolean =>
-  rate === 0 || quietMs >= Math.max(windowOf(deadlineMs) / 4, (USUAL_GAPS * 1000) / capacity);
+const isQuiet = ({ capacity }: Admission, { quietMs }: Sight, deadlineMs: number): boolean =>
+  quietMs >= Math.max(windowOf(deadlineMs) / 4, (USUAL_GAPS * 1000) / capacity);
 
 /** Whether one more may be let in beside so many. */
 export const admits = ({ limit }: Admission, underWay: number): boolean => underWay < limit;
