@@ -211,7 +211,7 @@ async function take(scene: Scene, durable: string, count: number): Promise<void>
   const consumer = await jetstream(await scene.nc()).consumers.get('SAGA', durable);
   const others: JsMsg[] = [];
   const deadline = Date.now() + TAKEN_WITHIN_MS;
-  for (let taken = 0; taken < count;) {
+  for (let taken = await takeParked(scene, durable); taken < count;) {
     if (Date.now() > deadline) throw new Error(`${durable} holds ${count - taken} events of the newer version back`);
     const message = await consumer.next({ expires: 1000 });
     if (message?.headers?.get('ce-type').endsWith(NEWER)) {
@@ -220,6 +220,20 @@ async function take(scene: Scene, durable: string, count: number): Promise<void>
     } else if (message) others.push(message);
   }
   for (const message of others) message.nak();
+}
+
+/** Takes those out of the waiting room, whatever their time; resolves to how many there were. */
+async function takeParked(scene: Scene, durable: string): Promise<number> {
+  const { streams } = await scene.jsm();
+  const { state } = await streams.info('PARKED', { subjects_filter: `parked.*.SAGA.${durable}.>` });
+  let taken = 0;
+  for (const place of Object.keys(state.subjects ?? {})) {
+    const message = await streams.getMessage('PARKED', { last_by_subj: place });
+    if (!message?.header.get('ce-type').endsWith(NEWER)) continue;
+    await streams.deleteMessage('PARKED', message.seq, false);
+    taken++;
+  }
+  return taken;
 }
 
 /** How many of these orders have not ended. */
