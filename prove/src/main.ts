@@ -11,7 +11,7 @@ await main({
   usage:
     'npm run prove -- [--quick | --full | --soak TIME | --sabotage | --model] [--only NAME] [--seed N] [--history DIR] [--json]',
   about:
-    'Breaks a platform of its own in every way it can meet on one machine, heals it, and audits money, stock, mail and streams. About 16 minutes on two cores; writes prove/results/.',
+    'Breaks a platform of its own in every way it can meet on one machine, heals it, and audits money, stock, mail and streams. About half an hour on two cores; writes prove/results/.',
   options: {
     quick: { type: 'boolean' },
     full: { type: 'boolean' },
