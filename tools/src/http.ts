@@ -25,7 +25,6 @@ export interface Call {
 
 export interface Answer {
   status: number;
-  headers?: Readonly<Record<string, string>>;
   body?: unknown;
 }
 
@@ -79,12 +78,10 @@ export async function serveHttp(routes: Routes, { host = '127.0.0.1', port }: Li
     // An idle connection would keep a closing server open.
     if (!server.listening) response.setHeader('connection', 'close');
     if (result.body === undefined) {
-      response.writeHead(result.status, result.headers).end();
+      response.writeHead(result.status).end();
       return;
     }
-    response
-      .writeHead(result.status, { 'content-type': 'application/json', ...result.headers })
-      .end(JSON.stringify(result.body));
+    response.writeHead(result.status, { 'content-type': 'application/json' }).end(JSON.stringify(result.body));
   }
 
   const bound = await listen(server, host, port);

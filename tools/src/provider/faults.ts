@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Answer, Refused } from '../http.js';
+import { Refused } from '../http.js';
 
 /** Misbehaviour that a test switches on with `POST /faults`. */
 export interface Faults {
@@ -12,22 +12,9 @@ export interface Faults {
   refundFailures: number;
   /** Charges and refunds are received and neither done nor answered, until the faults are cleared. */
   hang: boolean;
-  /** What every request for money is answered with instead of being looked at. */
-  answer: keyof typeof ANSWERS | null;
 }
 
-/** What a provider says when it, or what stands before it, is ill or set up wrongly. */
-const ANSWERS = {
-  'not-found': { status: 404, body: { error: 'no such page' } },
-  unauthorized: { status: 401, body: { error: 'who are you?' } },
-  login: { status: 302, headers: { location: '/login?from=charges' } },
-  'too-many': { status: 429, headers: { 'retry-after': '1' }, body: { error: 'later' } },
-  'server-error': { status: 500, body: { status: 'captured' } },
-  maintenance: { status: 503, headers: { 'retry-after': '1' }, body: { error: 'back soon' } },
-  page: { status: 200, headers: { 'content-type': 'text/html' }, body: 'Welcome' },
-} as const satisfies Record<string, Answer>;
-
-const NONE: Faults = { declineRate: 0, latencyMs: 0, refundFailures: 0, hang: false, answer: null };
+const NONE: Faults = { declineRate: 0, latencyMs: 0, refundFailures: 0, hang: false };
 
 export class FaultInjector {
   private faults: Faults = { ...NONE };
@@ -46,7 +33,6 @@ export class FaultInjector {
     const next = { ...this.faults };
     for (const [name, value] of Object.entries(wanted)) {
       if (name === 'hang' && typeof value === 'boolean') next.hang = value;
-      else if (name === 'answer' && isAnswer(value)) next.answer = value;
       else if (name === 'declineRate' && isNumber(value) && value <= 1) next.declineRate = value;
       else if ((name === 'latencyMs' || name === 'refundFailures') && isNumber(value)) next[name] = value;
       else throw new Refused(422, { error: `${name}: ${JSON.stringify(value)} is no fault this provider knows` });
@@ -59,11 +45,6 @@ export class FaultInjector {
   clear(): void {
     this.faults = { ...NONE };
     this.release();
-  }
-
-  /** What a request is answered with instead of being looked at, if anything. */
-  insteadOfAnswer(): Answer | undefined {
-    return this.faults.answer === null ? undefined : ANSWERS[this.faults.answer];
   }
 
   /** Resolves to false when the request is not to be answered at all. */
@@ -95,10 +76,6 @@ export class FaultInjector {
     this.releasing.resolve();
     this.releasing = Promise.withResolvers<void>();
   }
-}
-
-function isAnswer(value: unknown): value is Faults['answer'] {
-  return value === null || (typeof value === 'string' && Object.hasOwn(ANSWERS, value));
 }
 
 function isNumber(value: unknown): value is number {

@@ -37,7 +37,7 @@ export async function startProvider(options: ProviderOptions): Promise<HttpServe
   const known = (handle: Handle) => (call: Call) => {
     if (options.apiKey !== undefined && call.header('authorization') !== `Bearer ${options.apiKey}`)
       throw new Refused(401, { error: 'the Authorization header names no key of an account here' });
-    return provider.faults.insteadOfAnswer() ?? handle(call);
+    return handle(call);
   };
   const durably = (handle: Handle) => async (call: Call) => {
     const outcome = await handle(call);
