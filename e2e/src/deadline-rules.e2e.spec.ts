@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '@pavane/testing';
 import { eventsOf, Platform } from './harness/platform.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 let platform: Platform;
 beforeAll(async () => {
@@ -91,13 +91,23 @@ describe('the deadline', () => {
   });
 });
 
+/** Orders that order has yet to hear the reservation of; placed again where the machine was too busy to reserve in time. */
+async function reservedBeforeDeadline(count: number) {
+  for (;;) {
+    await platform.broker.hold('order_inventory-reserved');
+    const orders = await Promise.all(Array.from({ length: count }, () => platform.place()));
+    const deadlines = orders.map(({ deadlineAt }) => Date.parse(deadlineAt));
+    const [first, last] = [Math.min(...deadlines), Math.max(...deadlines)];
+    while (Date.now() < first) {
+      if ((await platform.broker.waiting('order_inventory-reserved')) === count) return { orders, first, last };
+    }
+    await platform.broker.release('order_inventory-reserved');
+    await platform.holds();
+  }
+}
+
 it('a deadline, a customer and a reservation that race for 60 orders end each of them once', async () => {
-  await platform.broker.hold('order_inventory-reserved');
-  const orders = await Promise.all(Array.from({ length: 60 }, () => platform.place()));
-  await eventually(async () => expect(await platform.broker.waiting('order_inventory-reserved')).toBe(60));
-  const first = Math.min(...orders.map(({ deadlineAt }) => Date.parse(deadlineAt)));
-  const last = Math.max(...orders.map(({ deadlineAt }) => Date.parse(deadlineAt)));
-  expect(Date.now()).toBeLessThan(first);
+  const { orders, first, last } = await reservedBeforeDeadline(60);
   await eventually(() => expect(Date.now()).toBeGreaterThan(first + (last - first) / 2 - 20), { everyMs: 1 });
   const customers = orders.filter((_, n) => n % 2 === 0);
   const [answers] = await Promise.all([

@@ -12,7 +12,9 @@ jest.setTimeout(300_000);
 
 /** How often the client looks who is ready, and how long a service that stops goes on serving: some looks long. */
 const LOOK_EVERY_MS = 50;
-const GRACE = { SHUTDOWN_GRACE: '400ms' };
+const GRACE = { SHUTDOWN_GRACE: '2s' };
+/** What a machine that is busy with something else may take for what is not what this is about. */
+const PATIENT = { withinMs: 60_000 };
 
 let platform: Platform;
 let secondOrder: { child: Child; url: string };
@@ -69,7 +71,7 @@ class Balancer implements AsyncDisposable {
 
 it('SIGTERM of each service in turn under load: no request fails, each exits 0 within 10 s, and only what it gave back is delivered again', async () => {
   await using balancer = new Balancer([platform.http.url, secondOrder.url]);
-  await eventually(() => expect(balancer.ready).toBe(2));
+  await eventually(() => expect(balancer.ready).toBe(2), PATIENT);
   const accepted: string[] = [];
   const failures: unknown[] = [];
   const end = new AbortController();
@@ -95,23 +97,26 @@ it('SIGTERM of each service in turn under load: no request fails, each exits 0 w
     ['inventory', platform.service('inventory')],
     ['notification', platform.service('notification')],
   ];
-  for (const [name, child] of rolled) {
-    const before = accepted.length;
-    await eventually(() => expect(accepted.length).toBeGreaterThan(before + 30));
-    const from = givenBack.length;
-    const started = performance.now();
-    const code = await child.stop('SIGTERM');
-    const ms = performance.now() - started;
-    expect({ name, code }).toEqual({ name, code: 0 });
-    expect(ms).toBeLessThan(10_000);
-    await child.start();
-    await eventually(() => expect(balancer.ready).toBe(2));
-    // What it had in hand and had not begun, once each: nothing is handed to and fro.
-    const back = givenBack.slice(from).map(({ durable, sequence }) => `${durable} ${sequence}`);
-    expect(back).toEqual([...new Set(back)]);
+  try {
+    for (const [name, child] of rolled) {
+      const before = accepted.length;
+      await eventually(() => expect(accepted.length).toBeGreaterThan(before + 30), PATIENT);
+      const from = givenBack.length;
+      const started = performance.now();
+      const code = await child.stop('SIGTERM');
+      const ms = performance.now() - started;
+      expect({ name, code }).toEqual({ name, code: 0 });
+      expect(ms).toBeLessThan(10_000);
+      await child.start();
+      await eventually(() => expect(balancer.ready).toBe(2), PATIENT);
+      // What it had in hand and had not begun, once each: nothing is handed to and fro.
+      const back = givenBack.slice(from).map(({ durable, sequence }) => `${durable} ${sequence}`);
+      expect(back).toEqual([...new Set(back)]);
+    }
+  } finally {
+    end.abort();
+    await Promise.all(customers);
   }
-  end.abort();
-  await Promise.all(customers);
 
   expect(failures).toEqual([]);
   expect(accepted.length).toBeGreaterThan(150);
