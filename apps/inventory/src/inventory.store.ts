@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { OrderItem } from '@pavane/contracts';
-import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
+import { type Change, Participant, PG_POOL, type Store, type Tx } from '@pavane/outbox';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { Pool } from 'pg';
 import { PrismaClient } from './generated/prisma/client.js';
@@ -19,6 +19,9 @@ export const WAREHOUSE = 'warehouse';
 
 const skusOf = (message: InventoryMessage): string[] =>
   'items' in message.data ? message.data.items.map((item: OrderItem) => item.sku) : [];
+
+/** The part of the inventory service in the saga. */
+export class Inventory extends Participant<Warehouse, InventoryMessage, InventoryFact> {}
 
 /** How the warehouse maps to rows of `reservations` and `stock`. */
 @Injectable()

@@ -1,31 +1,28 @@
 import { Controller } from '@nestjs/common';
-import { Ctx, Payload } from '@nestjs/microservices';
-import { type FlagTable, hears, OrdersCancelled, OrdersConfirmed } from '@pavane/contracts';
+import { type FlagTable, type OrdersCancelled, type OrdersConfirmed, subscriptionsOf } from '@pavane/contracts';
 import { Flags } from '@pavane/flags';
-import { JetStreamContext, JetStreamEvent } from '@pavane/jetstream';
-import { Participant } from '@pavane/outbox';
+import { type JetStreamContext, JetStreamEvents } from '@pavane/jetstream';
 import { mailOf } from './notification.mail.js';
 import { Mailer } from './notification.mailer.js';
-import { NotificationDatabase } from './notification.store.js';
-import { type Notification, type NotificationFact, type NotificationMessage, type Result } from './notification.js';
+import { NotificationDatabase, Notifications } from './notification.store.js';
+import type { NotificationMessage, Result } from './notification.js';
 
-/** The event door of the notification service: one method per row of the saga table. */
+/** The events of the notification service: one method for each row of the saga table. */
 @Controller()
+@JetStreamEvents(subscriptionsOf('notification'))
 export class NotificationEventsController {
   constructor(
-    private readonly notifications: Participant<Notification, NotificationMessage, NotificationFact>,
+    private readonly notifications: Notifications,
     private readonly database: NotificationDatabase,
     private readonly mailer: Mailer,
     private readonly flags: Flags<FlagTable>,
   ) {}
 
-  @JetStreamEvent(hears('notification', 'orders.confirmed'))
-  orderConfirmed(@Payload() data: OrdersConfirmed, @Ctx() context: JetStreamContext): Promise<void> {
+  ordersConfirmed(data: OrdersConfirmed, context: JetStreamContext): Promise<void> {
     return this.tell({ type: 'orders.confirmed', orderId: context.event.subject, data }, context);
   }
 
-  @JetStreamEvent(hears('notification', 'orders.cancelled'))
-  orderCancelled(@Payload() data: OrdersCancelled, @Ctx() context: JetStreamContext): Promise<void> {
+  ordersCancelled(data: OrdersCancelled, context: JetStreamContext): Promise<void> {
     return this.tell({ type: 'orders.cancelled', orderId: context.event.subject, data }, context);
   }
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Outcome } from '@pavane/contracts';
-import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
+import { type Change, Participant, PG_POOL, type Store, type Tx } from '@pavane/outbox';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { Pool } from 'pg';
 import { PrismaClient } from './generated/prisma/client.js';
@@ -20,6 +20,9 @@ export class NotificationDatabase extends PrismaClient {
     return (await this.notification.count({ where: { orderId } })) > 0;
   }
 }
+
+/** The part of the notification service in the saga. */
+export class Notifications extends Participant<Notification, NotificationMessage, NotificationFact> {}
 
 /** How a notification maps to a row of `notifications`. */
 @Injectable()

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiHeader, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { FlagTable } from '@pavane/contracts';
-import { inTrace, Participant, Relay } from '@pavane/outbox';
+import { inTrace, Relay } from '@pavane/outbox';
 import { Flags } from '@pavane/flags';
 import type { Response } from 'express';
 import { v7 as uuidv7 } from 'uuid';
@@ -11,8 +11,9 @@ import { Catalogue } from './order.catalogue.js';
 import { OrderConfig } from './order.config.js';
 import { OrderRequest, OrderView } from './order.http.dto.js';
 import { isOrderId, KEY_MISSING, orderProblem } from './order.problems.js';
+import { Orders } from './order.store.js';
 import { OrderViews } from './order.views.js';
-import type { Order, OrderFact, OrderMessage } from './order.js';
+import type { Order } from './order.js';
 
 /** The HTTP door of the order service. */
 @ApiTags('orders')
@@ -22,7 +23,7 @@ export class OrderHttpController {
   private readonly placing = new Map<string, Promise<Order>>();
 
   constructor(
-    private readonly orders: Participant<Order, OrderMessage, OrderFact>,
+    private readonly orders: Orders,
     private readonly relay: Relay,
     private readonly views: OrderViews,
     private readonly catalogue: Catalogue,

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
+import { type Change, Participant, PG_POOL, type Store, type Tx } from '@pavane/outbox';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { Pool } from 'pg';
 import { PrismaClient } from './generated/prisma/client.js';
@@ -85,6 +85,9 @@ const WORKED_OFF = `ended_at IS NOT NULL AND (reason IS NULL OR reason IN ('paym
 export interface OrderNews extends Pick<Order, 'status' | 'noted'> {
   entries: { event: string; at: Date }[];
 }
+
+/** The part of the order service in the saga. */
+export class Orders extends Participant<Order, OrderMessage, OrderFact> {}
 
 /** How an order maps to rows of `orders` and `history`. */
 @Injectable()

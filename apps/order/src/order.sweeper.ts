@@ -2,10 +2,10 @@ import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common'
 import { metrics } from '@opentelemetry/api';
 import { streamOf } from '@pavane/contracts';
 import { JetStreamPublisher } from '@pavane/jetstream';
-import { inTrace, isAway, Participant, Relay } from '@pavane/outbox';
+import { inTrace, isAway, Relay } from '@pavane/outbox';
 import { Intake, Loop } from '@pavane/service';
-import { OrderStore, type Unattended, type Unechoed } from './order.store.js';
-import type { Order, OrderFact, OrderMessage } from './order.js';
+import type { OrderMessage } from './order.js';
+import { Orders, OrderStore, type Unattended, type Unechoed } from './order.store.js';
 
 const SWEEP_EVERY_MS = 1000;
 const AT_ONCE = 200;
@@ -21,7 +21,7 @@ export class OrderSweeper implements OnApplicationBootstrap {
 
   constructor(
     private readonly store: OrderStore,
-    private readonly orders: Participant<Order, OrderMessage, OrderFact>,
+    private readonly orders: Orders,
     private readonly intake: Intake,
     private readonly broker: JetStreamPublisher,
     private readonly relay: Relay,

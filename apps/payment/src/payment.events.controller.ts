@@ -1,26 +1,23 @@
 import { Controller } from '@nestjs/common';
-import { Ctx, Payload } from '@nestjs/microservices';
-import { hears, OrdersCancelled, OrdersCreated } from '@pavane/contracts';
-import { JetStreamContext, JetStreamEvent } from '@pavane/jetstream';
-import { Participant } from '@pavane/outbox';
-import type { Payment, PaymentFact, PaymentMessage } from './payment.js';
+import { type OrdersCancelled, type OrdersCreated, subscriptionsOf } from '@pavane/contracts';
+import { type JetStreamContext, JetStreamEvents } from '@pavane/jetstream';
 import { PaymentProvider } from './payment.provider.js';
-import { PaymentStore } from './payment.store.js';
 import { PaymentReconciler } from './payment.reconciler.js';
+import { Payments, PaymentStore } from './payment.store.js';
 
-/** The event door of the payment service: one method per row of the saga table. */
+/** The events of the payment service: one method for each row of the saga table. */
 @Controller()
+@JetStreamEvents(subscriptionsOf('payment'))
 export class PaymentEventsController {
   constructor(
-    private readonly payments: Participant<Payment, PaymentMessage, PaymentFact>,
+    private readonly payments: Payments,
     private readonly provider: PaymentProvider,
     private readonly store: PaymentStore,
     private readonly reconciler: PaymentReconciler,
   ) {}
 
   /** Commits the intent, asks the provider, commits the outcome; only the outcome marks the event as handled. */
-  @JetStreamEvent(hears('payment', 'orders.created'))
-  async orderCreated(@Payload() data: OrdersCreated, @Ctx() { event, durable }: JetStreamContext): Promise<void> {
+  async ordersCreated(data: OrdersCreated, { event, durable }: JetStreamContext): Promise<void> {
     const orderId = event.subject;
     const delivery = { id: event.id, durable };
     const payment = await this.payments.handle({ type: 'intend', orderId, data });
@@ -34,8 +31,7 @@ export class PaymentEventsController {
     if (status === 'refund_pending') this.reconciler.poke();
   }
 
-  @JetStreamEvent(hears('payment', 'orders.cancelled'))
-  async orderCancelled(@Payload() data: OrdersCancelled, @Ctx() { event, durable }: JetStreamContext): Promise<void> {
+  async ordersCancelled(data: OrdersCancelled, { event, durable }: JetStreamContext): Promise<void> {
     await this.payments.handle({ type: 'orders.cancelled', orderId: event.subject, data }, { id: event.id, durable });
     this.reconciler.poke();
   }

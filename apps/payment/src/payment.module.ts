@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { flags, type FlagTable, outboundOf } from '@pavane/contracts';
+import { flags, type FlagTable, outboundOf, subscriptionsOf } from '@pavane/contracts';
 import { Flags } from '@pavane/flags';
 import { OutboxModule } from '@pavane/outbox';
 import { ServiceModule } from '@pavane/service';
@@ -8,7 +8,7 @@ import { PaymentEventsController } from './payment.events.controller.js';
 import { PaymentHttpController } from './payment.http.controller.js';
 import { PaymentProvider } from './payment.provider.js';
 import { PaymentReconciler } from './payment.reconciler.js';
-import { PaymentStore } from './payment.store.js';
+import { Payments, PaymentStore } from './payment.store.js';
 import { decide, evolve, newPayment } from './payment.js';
 import { FaultyPaymentProvider } from './providers/faults.js';
 import { providers } from './providers/index.js';
@@ -17,11 +17,13 @@ import { providers } from './providers/index.js';
   imports: [
     ServiceModule.forRoot({
       name: 'payment',
+      subscriptions: subscriptionsOf('payment'),
       config: PaymentConfig,
       flags,
       migrations: new URL('../prisma/migrations/', import.meta.url),
     }),
     OutboxModule.forParticipant({
+      participant: Payments,
       store: PaymentStore,
       rules: { aggregateOf: ({ orderId }) => orderId, initial: newPayment, decide, evolve },
       outbound: outboundOf('payment'),

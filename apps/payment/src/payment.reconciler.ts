@@ -1,11 +1,10 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { metrics } from '@opentelemetry/api';
 import { RetryLater } from '@pavane/jetstream';
-import { inTrace, isAway, Participant } from '@pavane/outbox';
+import { inTrace, isAway } from '@pavane/outbox';
 import { Intake, Loop } from '@pavane/service';
-import type { Payment, PaymentFact, PaymentMessage } from './payment.js';
 import { type Payable, PaymentProvider } from './payment.provider.js';
-import { type OpenPayment, PaymentStore } from './payment.store.js';
+import { type OpenPayment, Payments, PaymentStore } from './payment.store.js';
 
 const LOOK_EVERY_MS = 500;
 const AT_ONCE = 50;
@@ -25,7 +24,7 @@ export class PaymentReconciler implements OnApplicationBootstrap {
 
   constructor(
     private readonly store: PaymentStore,
-    private readonly payments: Participant<Payment, PaymentMessage, PaymentFact>,
+    private readonly payments: Payments,
     private readonly provider: PaymentProvider,
     private readonly intake: Intake,
   ) {

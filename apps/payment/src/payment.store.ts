@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type Change, PG_POOL, type Store, type Tx } from '@pavane/outbox';
+import { type Change, Participant, PG_POOL, type Store, type Tx } from '@pavane/outbox';
 import type { Pool } from 'pg';
 import type { Charge, Payment, PaymentFact, PaymentMessage } from './payment.js';
 import type { Payable, Unknown } from './payment.provider.js';
@@ -30,6 +30,9 @@ export interface OpenPayment extends Payable {
   cancelRequested: boolean;
   traceparent: string | null;
 }
+
+/** The part of the payment service in the saga. */
+export class Payments extends Participant<Payment, PaymentMessage, PaymentFact> {}
 
 /** How a payment maps to a row of `payments`. */
 @Injectable()

@@ -1,5 +1,17 @@
-// Compiles: every row has a decision, and each says only what the table licenses.
-import { type Decisions, decideBy, type Event, hears } from '../src/index.js';
+// Compiles: every row has a decision and a handler, and each says only what the table licenses.
+import { type EventHandlers, type JetStreamContext, JetStreamEvents } from '@pavane/jetstream';
+import { OutboxModule, Participant, participantController, type Rules, type Store } from '@pavane/outbox';
+import {
+  type Decisions,
+  decideBy,
+  type Event,
+  hears,
+  type Messages,
+  type OrdersCancelled,
+  type OrdersCreated,
+  outboundOf,
+  subscriptionsOf,
+} from '../src/index.js';
 
 interface Payment {
   charged: boolean;
@@ -34,3 +46,25 @@ export function evolve(payment: Payment, fact: Fact | Event<'payments.completed'
 }
 
 export const door = hears('payment', 'orders.created');
+
+export class Payments extends Participant<Payment, Messages<'payment', Commands>, Fact | Event<'payments.completed'>> {}
+declare const rules: Rules<Payment, Messages<'payment', Commands>, Fact | Event<'payments.completed'>>;
+declare class PaymentStore implements Store<
+  Payment,
+  Messages<'payment', Commands>,
+  Fact | Event<'payments.completed'>
+> {
+  load(): Promise<Map<string, Payment>>;
+  save(): Promise<void>;
+}
+OutboxModule.forParticipant({ participant: Payments, rules, store: PaymentStore, outbound: outboundOf('payment') });
+
+@JetStreamEvents(subscriptionsOf('payment'))
+export class PaymentController {
+  ordersCreated(_data: OrdersCreated, _context: JetStreamContext): void {}
+  async ordersCancelled(_data: OrdersCancelled): Promise<void> {}
+}
+
+export const handlers = participantController(subscriptionsOf('payment'), Payments).prototype as EventHandlers<
+  ReturnType<typeof subscriptionsOf<'payment'>>
+>;

@@ -80,6 +80,22 @@ describe('the compiler', () => {
       'wrong-payload',
       /'"no idea"' is not assignable to type '.*declined/,
     ],
+    ['an event that is heard and not handled', 'unhandled-event', /Property 'ordersCancelled' is missing/],
+    [
+      'a handler that takes the payload of another event',
+      'wrong-row',
+      /'ordersCancelled'.*'OrdersCancelled' is (not assignable to type|missing the following properties from type) 'OrdersCreated'/,
+    ],
+    [
+      'a participant that does not decide on what it is handed',
+      'foreign-participant',
+      /'"orders\.created"' is not assignable to type '"orders\.(confirmed|cancelled)"'/,
+    ],
+    [
+      'rules of another service than the participant is of',
+      'foreign-rules',
+      /'"orders\.created"' is not assignable to type '"orders\.(confirmed|cancelled)"'/,
+    ],
     ['a fact that moves no state', 'unmoved-state', /payments\.failed.* does not satisfy the expected type 'never'/],
   ])('refuses %s, and names it', (_, name, error) => {
     expect(saysOf(`compile-errors/${name}.ts`)).toMatch(error);
@@ -87,7 +103,7 @@ describe('the compiler', () => {
 
   it('was asked about every fixture', () => {
     expect(files.filter((file) => saysOf(file) === '')).toEqual(['compile-errors/right.ts']);
-    expect(files).toHaveLength(9);
+    expect(files).toHaveLength(13);
   });
 });
 

@@ -28,7 +28,9 @@ export {
   parkedOf,
   streamOf,
   subjectOf,
+  subscriptionsOf,
   topology,
+  type HandlerName,
   type Listening,
   type TopologyOptions,
 } from './topology.js';

@@ -1,6 +1,6 @@
 import { ceType, earlierOf, events, type EventType, type Upcast } from './events/index.js';
-import { saga } from './saga.js';
 import { heardBy, sourceOf, type Heard, type Service } from './participation.js';
+import { saga } from './saga.js';
 import { DEFAULT_STORE, roomOf, type Stored } from './store.js';
 
 const SECOND = 1_000_000_000;
@@ -30,6 +30,25 @@ export const hears = <S extends Service>(service: S, type: Heard<S>): Listening 
   ...earlierOf(type),
   source: sourceOf(type),
 });
+
+/** The method that handles an event: `orders.created` is handled by `ordersCreated`. */
+export type HandlerName<T extends EventType> = T extends `${infer What}.${infer Happened}`
+  ? `${What}${Capitalize<Happened>}`
+  : never;
+
+/** Everything that `service` hears, with the class of each payload, by the name of its handler: for `@JetStreamEvents`. */
+export const subscriptionsOf = <S extends Service>(service: S) =>
+  Object.fromEntries(
+    heardBy(service).map((event) => [
+      event.replace(/\.(.)/, (_, first: string) => first.toUpperCase()),
+      { ...hears(service, event as Heard<S>), event, payload: events[event].payload },
+    ]),
+  ) as unknown as {
+    readonly [T in Heard<S> as HandlerName<T>]: Listening & {
+      readonly event: T;
+      readonly payload: (typeof events)[T]['payload'];
+    };
+  };
 
 /** The subject of one event of one order. */
 export const subjectOf = (type: EventType, orderId: string): string => `${type}.${orderId}`;

@@ -4,6 +4,7 @@ export { type CloudEvent, toHeaders } from './envelope.js';
 export { PublishRejected, RetryLater, Unprocessable } from './errors.js';
 export { type HealthReport, JetStreamHealth } from './health.js';
 export { JetStreamEvent } from './jetstream-event.decorator.js';
+export { type EventHandlers, JetStreamEvents, type TypedSubscription } from './jetstream-events.decorator.js';
 export type { HandlerPolicy } from './binding.js';
 export { JETSTREAM, type Subscription } from './subscription.js';
 export { JetStreamClient } from './jetstream.client.js';

@@ -123,7 +123,9 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
     (known ?? binding).handlers.push(callback);
   }
 
+  /** @throws Error that names every subscription of the options without a handler */
   listen(callback: () => unknown): void {
+    this.requireHandlers();
     callback();
     this._status$.next('listening');
     this.undo.push(this.shared.metrics.observe(() => this.inspect()));
@@ -135,6 +137,15 @@ export class JetStreamServer extends Server<Record<string, () => void>, 'listeni
     if (following) this.undo.push(following.stop);
     this.undo.push(this.connection.on('reconnect', () => void this.restart()));
     void this.begin(following?.known);
+  }
+
+  private requireHandlers(): void {
+    const missing = this.settings.subscriptions.filter((wanted) => !this.intakes.has(keyOf(wanted)));
+    if (missing.length === 0) return;
+    const names = missing.map(({ subject, durable }) => `'${subject}' (durable '${durable}')`);
+    throw new Error(
+      `Service '${this.settings.service}' handles nothing of ${names.join(', ')}. Add a handler to a controller that its module lists.`,
+    );
   }
 
   /** Stops taking in events and requests; what has not started is handed back. Idempotent. */

@@ -1,3 +1,4 @@
+import type { Subscription } from './subscription.js';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import type { Range } from './backoff.js';
 
@@ -7,6 +8,8 @@ export interface JetStreamOptions {
   service: string;
   /** Passed to `connect()`, over defaults made for a service that must outlive its broker. */
   connection: NodeConnectionOptions;
+  /** What this service must handle: a start without a handler for each of them fails, and names those. Default none. */
+  subscriptions?: readonly Pick<Subscription, 'stream' | 'subject' | 'durable'>[];
   /** Messages of one durable handled at a time in this process. Default 16; a handler may set its own. */
   concurrency?: number;
   /**
@@ -58,6 +61,7 @@ export function withDefaults(options: JetStreamOptions): Settings {
   return {
     service: options.service,
     connection: options.connection,
+    subscriptions: options.subscriptions ?? [],
     concurrency: options.concurrency ?? 16,
     maxAttempts: options.maxAttempts ?? 5,
     deadlineMs: options.deadlineMs ?? 5 * 60_000,

@@ -2,6 +2,7 @@ export { isAway, isImpossible, PG_POOL, transaction, type Tx } from './database.
 export { INBOX_DAYS, type Delivery } from './inbox.js';
 export { backlog, replay, type Outbound, type OutboxRow } from './outbox.js';
 export { CLOCK, OutboxModule, type OutboxModuleOptions } from './outbox.module.js';
+export { participantController } from './participant.controller.js';
 export {
   Participant,
   type Change,

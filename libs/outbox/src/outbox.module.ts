@@ -14,17 +14,22 @@ import { v7 as uuidv7 } from 'uuid';
 import { isAway, PG_POOL } from './database.js';
 import { INBOX_DAYS } from './inbox.js';
 import type { Outbound } from './outbox.js';
-import { type Message, Participant, type Rules, type Store } from './participant.js';
+import { type Message, Participant, type ParticipantOptions, type Rules, type Store } from './participant.js';
 import { Relay } from './relay.js';
 
 /** How long published rows are kept for a replay. */
 const OUTBOX_HOURS = 48;
 const HOUR_MS = 3_600_000;
 
-export interface OutboxModuleOptions<State, M extends Message, F> {
-  rules: Rules<State, M, F>;
-  store: Type<Store<State, M, F>>;
-  outbound(orderId: string, fact: F): Outbound | undefined;
+export interface OutboxModuleOptions<State, M extends Message, F extends { type: string }> {
+  /**
+   * The service's own subclass of `Participant`, which says once what it decides on; inject the participant by it.
+   * `rules`, `store` and `outbound` must fit it.
+   */
+  participant: new (options: ParticipantOptions<State, M, F>) => Participant<State, M, F>;
+  rules: NoInfer<Rules<State, M, F>>;
+  store: Type<NoInfer<Store<State, M, F>>>;
+  outbound: (orderId: string, fact: NoInfer<F>) => Outbound | undefined;
 }
 
 /** Injection token of the time that rules decide by, a function that gives a `Date`. Default: the process's own clock. */
@@ -91,10 +96,11 @@ export class OutboxModule {
           provide: Participant,
           inject: [PG_POOL, options.store, Relay, { token: CLOCK, optional: true }],
           useFactory: (pool: Pool, store: Store<State, M, F>, outlet: Relay, now = () => new Date()) =>
-            new Participant({ ...options, pool, store, outlet, now, newId: uuidv7 }),
+            new options.participant({ ...options, pool, store, outlet, now, newId: uuidv7 }),
         },
+        { provide: options.participant, useExisting: Participant },
       ],
-      exports: [Participant, Relay, options.store],
+      exports: [options.participant, Relay, options.store],
     };
   }
 }

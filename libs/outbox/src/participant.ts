@@ -26,13 +26,13 @@ export interface Message {
 /** The business rules of a service: pure, and the same whether messages come one by one or in sets. */
 export interface Rules<State, M extends Message, F> {
   /** Which aggregate a message is for. */
-  aggregateOf(message: M): string;
+  readonly aggregateOf: (message: M) => string;
   /** The state of an aggregate that has no rows yet. */
-  initial(aggregateId: string): State;
+  readonly initial: (aggregateId: string) => State;
   /** What follows from a message: facts, or none. Throws only for a broken rule, never for a business "no". */
-  decide(message: M, state: State, now: Date): readonly F[];
+  readonly decide: (message: M, state: State, now: Date) => readonly F[];
   /** The state after a fact about an order. */
-  evolve(state: State, fact: F, orderId: string): State;
+  readonly evolve: (state: State, fact: F, orderId: string) => State;
 }
 
 /** What became of one aggregate in a set. */
@@ -98,7 +98,7 @@ const CONFLICT_TRIES = 5;
  * Messages that arrive while a transaction is in flight commit together in the next. Each one's outcome is its own: a
  * message that breaks a rule or is refused by the database leaves those beside it untouched.
  */
-export class Participant<State = unknown, M extends Message = Message, F extends { type: string } = { type: string }> {
+export class Participant<State, M extends Message, F extends { type: string }> {
   readonly #waiting: Job<State, M>[] = [];
   #busy = false;
 

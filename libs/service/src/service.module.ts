@@ -1,7 +1,7 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { type FlagDefinitions, FlagsModule } from '@pavane/flags';
-import { JetStreamConnection, JetStreamHealth, JetStreamModule } from '@pavane/jetstream';
+import { JetStreamConnection, JetStreamHealth, JetStreamModule, type Subscription } from '@pavane/jetstream';
 import { access, serversIn } from '@pavane/jetstream/access';
 import { CLOCK, isAway, isImpossible, PG_POOL, revisionProblem } from '@pavane/outbox';
 import type { Pool } from 'pg';
@@ -22,6 +22,8 @@ export interface ServiceOptions {
   name: string;
   /** The class the environment is read into; inject it by this class or as `ServiceConfig`. */
   config: Type<ServiceConfig>;
+  /** What this service handles, by any name: a start without a handler for each of them fails. */
+  subscriptions?: Readonly<Record<string, Subscription>>;
   /** Flags this service reads. */
   flags?: FlagDefinitions;
   /** `broker: false` when the service can accept work while the broker is away. Default true. */
@@ -45,7 +47,7 @@ export class ServiceModule {
       imports: [
         JetStreamModule.forRootAsync({
           inject: [Config],
-          useFactory: (config: ServiceConfig) => transport(name, config),
+          useFactory: (config: ServiceConfig) => transport(options, config),
         }),
         FlagsModule.forRootAsync({
           inject: [JetStreamConnection],
@@ -115,9 +117,10 @@ export function serviceOptionsOf(appModule: Type): ServiceOptions {
   );
 }
 
-function transport(name: string, config: ServiceConfig) {
+function transport({ name, subscriptions = {} }: ServiceOptions, config: ServiceConfig) {
   return {
     service: name,
+    subscriptions: Object.values(subscriptions),
     // Whatever a handler was doing with its database: that it is away is nobody's fault.
     isAway,
     // Nor can it take what it refuses, wherever the handler asked.

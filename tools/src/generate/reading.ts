@@ -12,9 +12,7 @@ const PATH: readonly (readonly [file: string, what: string])[] = [
   ['apps/order/src/order.ts', 'what the order service decides, from placing to the ending'],
   ['apps/payment/src/payment.events.controller.ts', 'payment hears of it, and asks the provider'],
   ['apps/payment/src/payment.ts', 'what payment decides'],
-  ['apps/inventory/src/inventory.events.controller.ts', 'inventory hears that it is paid'],
   ['apps/inventory/src/inventory.ts', 'what inventory decides'],
-  ['apps/order/src/order.events.controller.ts', 'order hears the others, and ends it'],
   ['apps/notification/src/notification.events.controller.ts', 'notification hears the ending, and sends the mail'],
   ['apps/notification/src/notification.ts', 'what notification decides'],
 ];

@@ -18,7 +18,7 @@ export function asInTheTextbook(module: Type): Type {
 
 function textbook(provider: NonNullable<DynamicModule['providers']>[number]): typeof provider {
   if (!('provide' in provider) || provider.provide !== Participant) return provider;
-  const { inject = [], useFactory } = provider as FactoryProvider<Participant>;
+  const { inject = [], useFactory } = provider as FactoryProvider<Participant<unknown, Message, { type: string }>>;
   return {
     provide: Participant,
     inject: [...inject, JetStreamPublisher],

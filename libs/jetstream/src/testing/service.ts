@@ -29,8 +29,14 @@ export class Service implements AsyncDisposable {
     }).compile();
     module.useLogger(process.env['TEST_LOGS'] ? ['log', 'error', 'warn', 'debug'] : false);
     const app = module.createNestMicroservice<MicroserviceOptions>({ strategy: module.get(JetStreamServer) });
-    await app.listen();
-    return new Service(app);
+    const service = new Service(app);
+    try {
+      await app.listen();
+    } catch (error) {
+      await service[Symbol.asyncDispose]();
+      throw error;
+    }
+    return service;
   }
 
   get connection() {
