@@ -1,6 +1,7 @@
 import { backlog, replay } from '@pavane/outbox';
 import { Client } from 'pg';
 import { main, UsageError } from './cli/command.js';
+import { DATABASES_HELP } from './cli/progress.js';
 import { reach } from './cli/reach.js';
 import { timeOf } from './cli/time.js';
 import { addressesFrom, SERVICES } from './local/settings.js';
@@ -21,8 +22,7 @@ await main({
       'ISO 8601 with its zone, e.g. 2026-11-21T08:00:00Z; at most 48 hours back, which is how long outboxes keep it',
     '--service NAME': 'only this service; may be given several times (default: all)',
     '--json': 'print one JSON object as the last line',
-    'ORDER_DATABASE_URL, …':
-      'databases of a platform elsewhere; also PAYMENT_, INVENTORY_ and NOTIFICATION_DATABASE_URL',
+    ...DATABASES_HELP,
   },
   async run({ since, service: names, json }, [action, ...rest]) {
     if ((action !== 'status' && action !== 'replay') || rest.length > 0)

@@ -4,7 +4,7 @@ import { main } from './cli/command.js';
 import { PLATFORM_HELP, printDeath, printed } from './cli/progress.js';
 import { runDemo, timeline } from './demo/run.js';
 import { LocalPlatform } from './local/platform.js';
-import { localSettings } from './local/settings.js';
+import { localSettings, SERVICES } from './local/settings.js';
 import { audit } from './verify/audit.js';
 
 await main({
@@ -32,15 +32,16 @@ await main({
     const platform = await Promise.race([starting, interrupted.then(() => starting)]);
     const { http, provider, mail } = platform.addresses;
     if (!stopping) {
-      console.log(`
-  orders         ${http.order}            API at ${http.order}/docs
-  payment        ${http.payment}
-  inventory      ${http.inventory}/stock
-  notification   ${http.notification}
-  provider       ${provider}/ledger
-  mail           ${mail}/messages
-  logs           ${settings.dir}/logs
-`);
+      const pages: readonly (readonly [name: string, address: string])[] = [
+        ...SERVICES.map((service) => [service, http[service]] as const),
+        ['API', `${http.order}/docs`],
+        ['stock', `${http.inventory}/stock`],
+        ['provider', `${provider}/ledger`],
+        ['mail', `${mail}/messages`],
+        ...[...platform.simulators].map(([name, { options }]) => [name, new URL(options.readyUrl).origin] as const),
+        ['logs', `${settings.dir}/logs`],
+      ];
+      console.log(`\n${pages.map(([name, address]) => `  ${name.padEnd(14)} ${address}`).join('\n')}\n`);
     }
     if (!noDemo && !stopping) await Promise.race([show(platform), interrupted]);
     if (!stopping)

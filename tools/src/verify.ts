@@ -1,6 +1,6 @@
 import { NATS_HELP } from './cli/broker.js';
 import { main, UsageError } from './cli/command.js';
-import { PLATFORM_HELP } from './cli/progress.js';
+import { DATABASES_HELP, PLATFORM_HELP } from './cli/progress.js';
 import { reportOf } from './cli/report.js';
 import { addressesFrom } from './local/settings.js';
 import { audit } from './verify/audit.js';
@@ -17,8 +17,7 @@ await main({
     '--within SECONDS': 'how long the platform may take to come to rest (default 30)',
     '--dead-letters DURABLE=N': 'dead letters that poison must have left, e.g. payment_orders-created=1',
     '--json': 'print one JSON object as the last line',
-    'ORDER_DATABASE_URL, …':
-      'databases of a platform elsewhere; also PAYMENT_, INVENTORY_ and NOTIFICATION_DATABASE_URL',
+    ...DATABASES_HELP,
     'PROVIDER_URL, MAIL_URL': 'servers of a platform elsewhere',
     ...NATS_HELP,
     ...PLATFORM_HELP,

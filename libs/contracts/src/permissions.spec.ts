@@ -1,6 +1,5 @@
-import { brokerUsers, durables, heardBy, permissions, saga, saidBy, type Service, topology } from './index.js';
+import { brokerUsers, durables, heardBy, permissions, saidBy, SERVICES, type Service, topology } from './index.js';
 
-const services = Object.keys(saga) as Service[];
 /** Whether a subject is covered by a pattern, wildcards of the subject itself included. */
 const covers = (pattern: string, subject: string): boolean => {
   const [asked, wanted] = [subject.split('.'), pattern.split('.')];
@@ -10,9 +9,9 @@ const covers = (pattern: string, subject: string): boolean => {
 };
 const may = (service: Service, subject: string) => permissions(service).publish.some((p) => covers(p, subject));
 
-describe.each(services)('the permissions of %s', (service) => {
+describe.each(SERVICES)('the permissions of %s', (service) => {
   it('let it say exactly the events that the table lets it say', () => {
-    const events = services.flatMap(saidBy).map((type) => type);
+    const events = SERVICES.flatMap(saidBy).map((type) => type);
     for (const type of events.filter((said) => said !== 'timers.deadline'))
       expect([type, may(service, `${type}.o1`)]).toEqual([type, saidBy(service).includes(type)]);
     // A deadline is said as a schedule; nobody but the broker says that it has passed.
@@ -67,6 +66,6 @@ describe.each(services)('the permissions of %s', (service) => {
 });
 
 it('every service is a user of the broker, and the operator may do everything', () => {
-  expect(Object.keys(brokerUsers())).toEqual([...services, 'operator']);
+  expect(Object.keys(brokerUsers())).toEqual([...SERVICES, 'operator']);
   expect(brokerUsers().operator).toEqual({ publish: ['>'], subscribe: ['>'] });
 });

@@ -1,5 +1,5 @@
 import { heardBy, saidBy, type Service } from './participation.js';
-import { saga } from './saga.js';
+import { SERVICES } from './services.js';
 import { hears, parkedOf, subjectOf } from './topology.js';
 
 /** What a user of the broker may do; whatever is not listed is refused. */
@@ -43,7 +43,7 @@ export const permissions = (service: Service): Permissions => ({
 /** Every user of the broker with what it may do. */
 export const brokerUsers = (): Record<BrokerUser, Permissions> =>
   Object.fromEntries([
-    ...(Object.keys(saga) as Service[]).map((service) => [service, permissions(service)]),
+    ...SERVICES.map((service) => [service, permissions(service)]),
     ['operator', { publish: ['>'], subscribe: ['>'] }],
   ]) as Record<BrokerUser, Permissions>;
 

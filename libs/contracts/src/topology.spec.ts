@@ -8,9 +8,8 @@ import {
   hears,
   LEAST_STORE,
   outboundOf,
-  saga,
+  SERVICES,
   saidBy,
-  type Service,
   subjectOf,
   topology,
   type TopologyOptions,
@@ -37,11 +36,10 @@ const consumers = (name: string) => stream(name).consumers!.filter(({ durable_na
 /** Whether a subject matches a filter in which `*` stands for one token and `>` for the rest. */
 const matches = (filter: string, subject: string) =>
   new RegExp(`^${filter.replaceAll('.', '\\.').replaceAll('*', '[^.]+').replace(/>$/, '.+')}$`).test(subject);
-const services = Object.keys(saga) as Service[];
 const orderId = '01990000-0000-7000-8000-000000000001';
 
 describe('every message', () => {
-  const published = services.flatMap((service) =>
+  const published = SERVICES.flatMap((service) =>
     saidBy(service).map((type) =>
       outboundOf(service)(orderId, { type, data: { deadlineAt: new Date(0).toISOString() } } as never)!,
     ),
@@ -56,7 +54,7 @@ describe('every message', () => {
     'of type %s is heard by a durable of each service that the table names',
     (type) => {
       const subject = subjectOf(type, orderId);
-      const listeners = services.filter((service) => heardBy(service).includes(type));
+      const listeners = SERVICES.filter((service) => heardBy(service).includes(type));
       const bound = ['SAGA', 'TIMERS'].flatMap(consumers).filter((c) => matches(c.filter_subject!, subject));
       expect(bound.map((c) => c.durable_name.split('_')[0]).toSorted()).toEqual(listeners.toSorted());
       expect(listeners).not.toEqual([]);
@@ -98,7 +96,7 @@ describe('durables', () => {
 
   it('are one for each row that is heard, and what a service binds to', () => {
     expect(durables.map(({ service, event }) => [service, event])).toEqual(
-      services.flatMap((service) => heardBy(service).map((event) => [service, event])),
+      SERVICES.flatMap((service) => heardBy(service).map((event) => [service, event])),
     );
     for (const { service, event, ...listening } of durables) {
       expect(hears(service, event as never)).toEqual(listening);

@@ -1,6 +1,6 @@
 import { ceType, earlierOf, events, type EventType, type Upcast } from './events/index.js';
 import { heardBy, sourceOf, type Heard, type Service } from './participation.js';
-import { saga } from './saga.js';
+import { SERVICES } from './services.js';
 import { DEFAULT_STORE, roomOf, type Stored } from './store.js';
 
 const SECOND = 1_000_000_000;
@@ -54,7 +54,7 @@ export const subscriptionsOf = <S extends Service>(service: S) =>
 export const subjectOf = (type: EventType, orderId: string): string => `${type}.${orderId}`;
 
 /** Every durable of the saga, in the table's order. */
-export const durables = (Object.keys(saga) as Service[]).flatMap((service) =>
+export const durables = SERVICES.flatMap((service) =>
   heardBy(service).map((type) => ({ service, event: type, ...hears(service, type as never) })),
 );
 

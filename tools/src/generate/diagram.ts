@@ -1,12 +1,10 @@
-import { heardBy, saga, saidBy, type Service } from '@pavane/contracts';
-
-const services = Object.keys(saga) as Service[];
+import { heardBy, saidBy, SERVICES } from '@pavane/contracts';
 
 /** The saga as a Mermaid diagram: an arrow for each event from who says it to who hears it. */
 export function diagram(): string {
-  const arrows = services.flatMap((from) =>
+  const arrows = SERVICES.flatMap((from) =>
     saidBy(from).flatMap((event) =>
-      services.filter((to) => heardBy(to).includes(event)).map((to) => ({ from, to, event })),
+      SERVICES.filter((to) => heardBy(to).includes(event)).map((to) => ({ from, to, event })),
     ),
   );
   const between = Map.groupBy(arrows, ({ from, to }) => `${from} ${to}`);

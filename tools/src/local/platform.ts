@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
-import { DEFAULT_STORE, type Service, topology } from '@pavane/contracts';
+import { DEFAULT_STORE, type Service, simulators, topology } from '@pavane/contracts';
 import { apply } from '@pavane/jetstream/provisioning';
 import {
   type NatsOptions,
@@ -17,7 +17,7 @@ import { requireFree } from './ports.js';
 import { migrateAll } from './migrations.js';
 import { Child } from './child.js';
 import { Revival } from './revival.js';
-import { type Addresses, localAddresses, ROOT, SERVICES, type Settings } from './settings.js';
+import { type Addresses, localAddresses, type PortName, ROOT, SERVICES, type Settings } from './settings.js';
 
 /** Told what is being done, and when it is done. */
 export type Progress = <T>(what: string, work: () => Promise<T>) => Promise<T>;
@@ -52,6 +52,8 @@ export class LocalPlatform {
   postgres!: PostgresServer;
   provider!: Child;
   mail!: Child;
+  /** What plays the outside beside them, by name. */
+  readonly simulators = new Map<string, Child>();
   /** What the payment provider signs its notices with. */
   readonly webhookSecret = randomBytes(24).toString('hex');
   #keys!: KeyRing;
@@ -115,7 +117,7 @@ export class LocalPlatform {
       ]);
       for (const result of settled) if (result.status === 'rejected') throw result.reason;
     });
-    await progress('payment provider and mail sink', async () => {
+    await progress(['payment provider', 'mail sink', ...simulators.map(({ name }) => name)].join(', '), async () => {
       this.provider = this.#tool('provider', `http://127.0.0.1:${ports.provider}/health`, {
         PORT: `${ports.provider}`,
         SLOW_CHARGE_MS: `${this.settings.slowChargeMs}`,
@@ -128,9 +130,14 @@ export class LocalPlatform {
         PORT: `${ports.mail}`,
         STATE_FILE: join(dir, 'mail.journal'),
       });
-      await Promise.all([this.provider.start(), this.mail.start()]);
+      for (const { name, service } of simulators) {
+        const port = ports[name as PortName];
+        const entry = join(ROOT, 'apps', service, 'dist/simulators', `${name}.js`);
+        this.simulators.set(name, this.#tool(name, `http://127.0.0.1:${port}/health`, { PORT: `${port}` }, entry));
+      }
+      await Promise.all([this.provider, this.mail, ...this.simulators.values()].map((child) => child.start()));
     });
-    await progress('the four services', async () => {
+    await progress(`the services: ${SERVICES.join(', ')}`, async () => {
       for (const service of SERVICES) this.services.set(service, this.serviceProcess(service));
       await Promise.all([...this.services.values()].map((child) => child.start()));
     });
@@ -149,10 +156,9 @@ export class LocalPlatform {
   /** A process of a service, not yet started; a second one of the same service takes another port. */
   serviceProcess(service: Service, port = this.settings.ports[service], name: string = service): Child {
     const { dir, ports, orderDeadline } = this.settings;
-    const env: Record<Service, Record<string, string>> = {
+    const env: Partial<Record<Service, Record<string, string>>> = {
       order: { ORDER_DEADLINE: orderDeadline },
       payment: { PROVIDER_URL: this.addresses.provider, PROVIDER_WEBHOOK_SECRET: this.webhookSecret },
-      inventory: {},
       notification: { SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`, MAIL_FROM: 'Pavane <orders@pavane.example>' },
     };
     return new Child({
@@ -178,6 +184,11 @@ export class LocalPlatform {
         OTEL_SERVICE_NAME: service,
         ...exporting(),
         ...env[service],
+        ...Object.fromEntries(
+          simulators
+            .filter((simulator) => simulator.service === service)
+            .map(({ name: of, variable }) => [variable, `http://127.0.0.1:${ports[of as PortName]}`]),
+        ),
         ...this.settings.env[service],
       },
       ...(this.options.onDeath && { onDeath: this.options.onDeath }),
@@ -214,16 +225,21 @@ export class LocalPlatform {
     );
     await progress('servers stop', async () => {
       await Promise.all([this.#natsRevival.end(), this.#postgresRevival.end()]);
-      await Promise.all([this.provider?.stop(), this.mail?.stop()]);
+      await Promise.all([this.provider, this.mail, ...this.simulators.values()].map((child) => child?.stop()));
       await Promise.all([this.nats?.stop(), this.postgres?.stop()]);
     });
     return codes;
   }
 
-  #tool(name: string, readyUrl: string, env: Record<string, string>): Child {
+  #tool(
+    name: string,
+    readyUrl: string,
+    env: Record<string, string>,
+    entry = join(ROOT, 'tools/dist', name, 'main.js'),
+  ): Child {
     return new Child({
       name,
-      args: [join(ROOT, 'tools/dist', name, 'main.js')],
+      args: [entry],
       cwd: ROOT,
       logFile: join(this.settings.dir, 'logs', `${name}.log`),
       readyUrl,

@@ -1,27 +1,28 @@
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Service } from '@pavane/contracts';
+import { type Service, SERVICES, services, simulators } from '@pavane/contracts';
+
+export { SERVICES };
 
 /** The root of the clone. */
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
-/** The services, in the order of the flow; also the order in which they start and stop. */
-export const SERVICES = ['order', 'payment', 'inventory', 'notification'] as const satisfies readonly Service[];
+const SERVER_PORTS = { provider: 4010, smtp: 2525, mail: 8025, nats: 4222, monitor: 8222, postgres: 5432 };
+
+/** A port of the local platform: of a service, or of a server beside them. A service's simulators are further keys. */
+export type PortName = Service | keyof typeof SERVER_PORTS;
 
 /** Every port of the local platform and the variable that changes it. */
-export const PORTS = {
-  order: { variable: 'ORDER_PORT', port: 3000 },
-  payment: { variable: 'PAYMENT_PORT', port: 3001 },
-  inventory: { variable: 'INVENTORY_PORT', port: 3002 },
-  notification: { variable: 'NOTIFICATION_PORT', port: 3003 },
-  provider: { variable: 'PROVIDER_PORT', port: 4010 },
-  smtp: { variable: 'SMTP_PORT', port: 2525 },
-  mail: { variable: 'MAIL_PORT', port: 8025 },
-  nats: { variable: 'NATS_PORT', port: 4222 },
-  monitor: { variable: 'NATS_MONITOR_PORT', port: 8222 },
-  postgres: { variable: 'POSTGRES_PORT', port: 5432 },
-} as const;
-export type PortName = keyof typeof PORTS;
+export const PORTS = Object.fromEntries(
+  [
+    ...SERVICES.map((service) => [service, services[service].port] as const),
+    ...simulators.map(({ name, port }) => [name, port] as const),
+    ...Object.entries(SERVER_PORTS),
+  ].map(([name, port]) => [
+    name,
+    { variable: `${name === 'monitor' ? 'NATS_MONITOR' : name.toUpperCase()}_PORT`, port },
+  ]),
+) as Record<PortName, { variable: string; port: number }>;
 
 /** How one local platform is set up. */
 export interface Settings {

@@ -44,6 +44,10 @@ export interface Evidence {
   traces: Map<string, Set<string>>;
 }
 
+/** Whatever a service keeps of orders stands in tables of its own with this column. */
+const TABLES_OF_ORDERS = `SELECT quote_ident(table_name) AS table FROM information_schema.columns
+  WHERE table_schema = 'public' AND column_name = 'order_id'`;
+
 /** Reads the evidence. Rejects with what could not be reached and where it was looked for. */
 export async function collect(addresses: Addresses): Promise<Evidence> {
   const pools = new Map<Service, Pool>();
@@ -70,11 +74,14 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
         `SELECT id, status, reason, version, amount, items,
            (SELECT coalesce(array_agg(event ORDER BY h.version), '{}') FROM history h WHERE order_id = id) AS history FROM orders`,
       ),
-      Promise.all([
-        rows<{ orderId: string }>('payment', 'SELECT order_id AS "orderId" FROM payments'),
-        rows<{ orderId: string }>('inventory', 'SELECT order_id AS "orderId" FROM reservations'),
-        rows<{ orderId: string }>('notification', 'SELECT order_id AS "orderId" FROM notifications'),
-      ]),
+      Promise.all(
+        SERVICES.filter((service) => service !== 'order').map(async (service) => {
+          const tables = await rows<{ table: string }>(service, TABLES_OF_ORDERS);
+          const known = tables.map(({ table }) => `SELECT order_id AS "orderId" FROM ${table}`);
+          const found = known.length > 0 ? await rows<{ orderId: string }>(service, known.join(' UNION ')) : [];
+          return found.map(({ orderId }) => ({ service, orderId }));
+        }),
+      ),
       rows<Evidence['stock'][number]>(
         'inventory',
         'SELECT sku, initial, available, reserved, sold FROM stock ORDER BY sku',
@@ -96,10 +103,7 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
     const traces = new Map<string, Set<string>>();
     for (const { orderId, trace } of said) traces.set(orderId, (traces.get(orderId) ?? new Set()).add(trace ?? 'none'));
     const mails = new Map(Object.entries((counts.counts ?? counts) as Record<string, number>));
-    const others = (['payment', 'inventory', 'notification'] as const).flatMap((service, i) =>
-      elsewhere[i]!.map(({ orderId }) => ({ service, orderId })),
-    );
-    return { orders, elsewhere: others, stock, notifications, outboxes, ledger, mails, traces, ...broker };
+    return { orders, elsewhere: elsewhere.flat(), stock, notifications, outboxes, ledger, mails, traces, ...broker };
   } finally {
     await Promise.all([...pools.values()].map((pool) => pool.end()));
   }

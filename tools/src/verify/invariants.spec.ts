@@ -1,4 +1,4 @@
-import { saga, type Service } from '@pavane/contracts';
+import { SERVICES } from '@pavane/contracts';
 import type { Evidence, OrderEvidence } from './evidence.js';
 import { type Expectations, judge } from './invariants.js';
 
@@ -85,7 +85,7 @@ function good(): Evidence {
       // Sent twice: a crash between the server's answer and the commit. The ids are what counts.
       [mailOf(REFUNDED, 'cancelled'), 2],
     ]),
-    outboxes: (Object.keys(saga) as Service[]).map((service) => ({ service, unpublished: 0, quarantined: 0 })),
+    outboxes: SERVICES.map((service) => ({ service, unpublished: 0, quarantined: 0 })),
     streamMessages: 0,
     parked: 0,
     consumers: [{ durable: 'payment_orders-created', pending: 0, unacked: 0 }],
