@@ -8,7 +8,7 @@ export { flags, type FlagTable } from './flags.js';
 export { outboundOf, type Outbound } from './outbound.js';
 export { brokerUsers, permissions, type BrokerUser, type Permissions } from './permissions.js';
 export { saga } from './saga.js';
-export { SERVICES, services, type Simulator, simulators } from './services.js';
+export { SERVICES, services, simulators, simulatorsOf, trialVariables } from './services.js';
 export { decideBy, heardBy, saidBy, sourceOf } from './participation.js';
 export type {
   Commands,

@@ -1,30 +1,32 @@
 import type { Service } from './participation.js';
 
-/** What plays a system outside wherever there is none: locally, in compose and in trials. */
-export interface Simulator {
-  /** The variable that tells the service the system's URL. */
-  readonly variable: string;
-  /** Where the simulator listens. */
-  readonly port: number;
-}
-
 interface Definition {
   /** Where it listens: on this machine, in compose and in Kubernetes. */
   readonly port: number;
-  /** Systems outside that it calls by HTTP and brings a simulator for, by name: its `src/simulators/<name>.ts`. */
-  readonly simulators?: Readonly<Record<string, Simulator>>;
+  /**
+   * Its own variables on a platform to try things on: on this machine and in compose. `{name}` becomes the host and port of
+   * the simulator of that name: one of its own, `provider` or `smtp`.
+   */
+  readonly trial?: Readonly<Record<string, string>>;
+  /** Its own variables in Kubernetes, where the values of the chart do not say otherwise. */
+  readonly production?: Readonly<Record<string, string>>;
+  /** Simulators it brings along for what it calls outside, and their ports: `src/simulators/<name>.ts` plays `<name>`. */
+  readonly simulators?: Readonly<Record<string, number>>;
 }
 
+const MAIL_FROM = 'Pavane <orders@pavane.example>';
+
 const definitions = {
-  order: { port: 3000 },
-  payment: { port: 3001 },
+  // Short, so that the demo can show an order that runs past it.
+  order: { port: 3000, trial: { ORDER_DEADLINE: '10s' }, production: { ORDER_DEADLINE: '15m' } },
+  payment: { port: 3001, trial: { PROVIDER_URL: 'http://{provider}' } },
   inventory: { port: 3002 },
-  notification: { port: 3003 },
-} as const satisfies Record<Service, Definition>;
+  notification: { port: 3003, trial: { SMTP_URL: 'smtp://{smtp}', MAIL_FROM }, production: { MAIL_FROM } },
+} satisfies Record<Service, Definition>;
 
 /**
  * What each service is beside its rows in `saga.ts`, in the order of the flow. The local platform, compose, monitoring,
- * tools and proof derive from it.
+ * chart, tools and proof derive from it.
  */
 export const services: Readonly<Record<Service, Definition>> = definitions;
 
@@ -33,5 +35,24 @@ export const SERVICES = Object.keys(services) as readonly Service[];
 
 /** Every simulator that a service brings along. */
 export const simulators = SERVICES.flatMap((service) =>
-  Object.entries(services[service].simulators ?? {}).map(([name, simulator]) => ({ name, service, ...simulator })),
+  Object.entries(services[service].simulators ?? {}).map(([name, port]) => ({ name, service, port })),
 );
+
+/** The variables of a service on a platform to try things on, where `address` gives host and port of each simulator. */
+export const trialVariables = (service: Service, address: (simulator: string) => string): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(services[service].trial ?? {}).map(([variable, value]) => [
+      variable,
+      value.replaceAll(/\{(\w+)\}/g, (_, simulator: string) => address(simulator)),
+    ]),
+  );
+
+/** The simulators that the variables of a service name. */
+export const simulatorsOf = (service: Service): string[] => {
+  const named = new Set<string>();
+  trialVariables(service, (simulator) => {
+    named.add(simulator);
+    return '';
+  });
+  return [...named];
+};

@@ -34,6 +34,8 @@ const textOf = (comment: string | null | undefined): string =>
   (comment ?? '')
     .split('\n')
     .map((line) => line.trim())
+    // Marks of what is generated say nothing to a reader of values.
+    .filter((line) => !/^\/?generated: /.test(line))
     .join(' ')
     .trim()
     .replaceAll('|', '\\|');

@@ -3,6 +3,7 @@ import { join, parse } from 'node:path';
 import { brokerUsers } from '@pavane/contracts';
 import { ROOT, SERVICES } from '../local/settings.js';
 import { valuesTable } from './chart-values.js';
+import { chartServices, composeDatabases, composeServices, scrapeConfigs, serviceDown } from './deployments.js';
 import { diagram } from './diagram.js';
 import { readingGuide } from './reading.js';
 import { asPublished, schemas } from './schemas.js';
@@ -28,9 +29,12 @@ export function derived(): Map<string, string> {
     `# How an order flows\n\nGenerated from \`libs/contracts/src/saga.ts\` by \`npm run generate\`.\n\n${diagram()}\n`,
   );
   withGenerated(files, 'README.md', 'saga', () => diagram());
-  withGenerated(files, 'k8s/README.md', 'values', () =>
-    valuesTable(readFileSync(join(ROOT, 'k8s/values.yaml'), 'utf8')),
-  );
+  withGenerated(files, 'docker-compose.yml', 'databases', composeDatabases);
+  withGenerated(files, 'docker-compose.yml', 'services', composeServices);
+  withGenerated(files, 'docker/observability/prometheus.yml', 'services', scrapeConfigs);
+  withGenerated(files, 'k8s/files/rules.yaml', 'services', serviceDown);
+  withGenerated(files, 'k8s/values.yaml', 'services', chartServices);
+  withGenerated(files, 'k8s/README.md', 'values', () => valuesTable(files.get('k8s/values.yaml')!));
   return files;
 }
 
@@ -48,14 +52,22 @@ export function asApplied(file: string, ddl: string, present: string | undefined
   );
 }
 
-/** A page of which only the part between `<!-- mark -->` and `<!-- /mark -->` is derived. A clone may be without it. */
+/**
+ * A file of which only the part between `<!-- mark -->` and `<!-- /mark -->` is derived; in YAML, between `# generated: mark`
+ * and `# /generated: mark`. A clone may be without it. Throws where the file has no such part.
+ */
 function withGenerated(files: Map<string, string>, file: string, mark: string, part: () => string): void {
-  const page = read(join(ROOT, file));
+  const page = files.get(file) ?? read(join(ROOT, file));
   if (!page) return;
-  const between = new RegExp(`(<!-- ${mark} -->\\n)[\\s\\S]*?(<!-- /${mark} -->)`);
+  const [open, close] = /\.ya?ml$/.test(file)
+    ? [`# generated: ${mark}`, `# /generated: ${mark}`]
+    : [`<!-- ${mark} -->`, `<!-- /${mark} -->`];
+  const between = new RegExp(`(^[ ]*${open}\\n)[\\s\\S]*?(^[ ]*${close}$)`, 'm');
+  if (!between.test(page))
+    throw new Error(`${file} has no part between "${open}" and "${close}"; put the two lines back`);
   files.set(
     file,
-    page.replace(between, (_, open: string, close: string) => `${open}${part().trimEnd()}\n${close}`),
+    page.replace(between, (_, before: string, after: string) => `${before}${part().trimEnd()}\n${after}`),
   );
 }
 

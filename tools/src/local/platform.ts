@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
-import { DEFAULT_STORE, type Service, simulators, topology } from '@pavane/contracts';
+import { DEFAULT_STORE, type Service, simulators, topology, trialVariables } from '@pavane/contracts';
 import { apply } from '@pavane/jetstream/provisioning';
 import {
   type NatsOptions,
@@ -158,8 +158,7 @@ export class LocalPlatform {
     const { dir, ports, orderDeadline } = this.settings;
     const env: Partial<Record<Service, Record<string, string>>> = {
       order: { ORDER_DEADLINE: orderDeadline },
-      payment: { PROVIDER_URL: this.addresses.provider, PROVIDER_WEBHOOK_SECRET: this.webhookSecret },
-      notification: { SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`, MAIL_FROM: 'Pavane <orders@pavane.example>' },
+      payment: { PROVIDER_WEBHOOK_SECRET: this.webhookSecret },
     };
     return new Child({
       name,
@@ -183,12 +182,8 @@ export class LocalPlatform {
         DATABASE_URL: this.addresses.databases[service],
         OTEL_SERVICE_NAME: service,
         ...exporting(),
+        ...trialVariables(service, (simulator) => `127.0.0.1:${ports[simulator as PortName]}`),
         ...env[service],
-        ...Object.fromEntries(
-          simulators
-            .filter((simulator) => simulator.service === service)
-            .map(({ name: of, variable }) => [variable, `http://127.0.0.1:${ports[of as PortName]}`]),
-        ),
         ...this.settings.env[service],
       },
       ...(this.options.onDeath && { onDeath: this.options.onDeath }),

@@ -52,7 +52,7 @@ export function localSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   return {
     dir: env['PLATFORM_DIR'] ? resolve(env['PLATFORM_DIR']) : join(ROOT, '.platform'),
     ports,
-    orderDeadline: '10s',
+    orderDeadline: services.order.trial!['ORDER_DEADLINE']!,
     slowChargeMs: 14_000,
     env: {},
   };
