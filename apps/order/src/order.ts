@@ -1,11 +1,13 @@
 import {
   type CancelReason,
+  expectedAfter,
   type Decisions,
   decideBy,
   type Event,
   type Messages,
   type Money,
   type OrderItem,
+  type Unanswered,
 } from '@pavane/contracts';
 import { Unprocessable } from '@pavane/jetstream';
 
@@ -46,7 +48,7 @@ type OrderCommands = {
 export type OrderMessage = Messages<'order', OrderCommands>;
 export type OrderFact = Fact | Event<'orders.created' | 'orders.confirmed' | 'orders.cancelled' | 'timers.deadline'>;
 
-const decisions: Decisions<'order', Order, Fact, OrderCommands> = {
+const decisions: Decisions<'order', Order, Fact, OrderCommands, Unanswered<'order'>> = {
   place: ({ data }, order) => (order.placed ? [] : [{ type: 'placed', order: data }, creation(data), timer(data)]),
   cancel: (_, order) => cancelled(order, 'customer_request'),
   'timers.deadline': (_, order) => cancelled(order, 'deadline_passed'),
@@ -59,16 +61,11 @@ const decisions: Decisions<'order', Order, Fact, OrderCommands> = {
     ...noted(order, type),
     ...(order.status === 'pending' ? [confirmation(order)] : []),
   ],
-  'payments.completed': ({ type }, order) => noted(order, type),
-  'payments.refunded': ({ type }, order) => noted(order, type),
-  'inventory.released': ({ type }, order) => noted(order, type),
-  'notifications.sent': ({ type }, order) => noted(order, type),
-  'notifications.failed': ({ type }, order) => noted(order, type),
   resay: (_, order) =>
     order.status === 'confirmed' ? [confirmation(order)] : order.reason ? [cancellation(order, order.reason)] : [],
 };
-/** What follows from a message for an order. */
-export const decide = decideBy(decisions);
+/** What follows from a message for an order; what others did and needs no answer is noted. */
+export const decide = decideBy(decisions, ({ type }, order) => noted(order, type));
 
 const creation = ({ idempotencyKey: _key, fingerprint: _fingerprint, deadlineAt, ...order }: PlacedOrder) => ({
   type: 'orders.created' as const,
@@ -131,13 +128,15 @@ function ended(order: Order, entry: string, status: 'confirmed' | 'cancelled', r
 }
 
 /** Whether everybody who has to act on the order's ending was seen to. */
-export function isEchoed(order: Pick<Order, 'status' | 'noted'>): boolean {
+export function isEchoed({ status, ...order }: Pick<Order, 'status' | 'noted'>): boolean {
+  if (status === 'pending') return false;
   const heard = (event: string) => order.noted.includes(event);
-  if (order.status === 'pending' || !(heard('notifications.sent') || heard('notifications.failed'))) return false;
   const undone =
     (!heard('payments.completed') || heard('payments.refunded')) &&
     (!heard('inventory.reserved') || heard('inventory.released'));
-  return order.status === 'confirmed' || undone;
+  return (
+    expectedAfter(`orders.${status}`).every((answers) => answers.some(heard)) && (status === 'confirmed' || undone)
+  );
 }
 
 export const newOrder = (id: string): Order => ({ id, version: 0, status: 'pending', noted: [], entries: [] });

@@ -9,7 +9,7 @@ export { outboundOf, type Outbound } from './outbound.js';
 export { brokerUsers, permissions, type BrokerUser, type Permissions } from './permissions.js';
 export { saga } from './saga.js';
 export { SERVICES, services, simulators, simulatorsOf, trialVariables } from './services.js';
-export { decideBy, heardBy, saidBy, sourceOf } from './participation.js';
+export { answersTo, decideBy, expectedAfter, heardBy, saidBy, sourceOf } from './participation.js';
 export type {
   Commands,
   Decisions,
@@ -20,6 +20,7 @@ export type {
   Messages,
   Says,
   SaysAny,
+  Unanswered,
   Service,
 } from './participation.js';
 export { DEFAULT_STORE, LEAST_STORE } from './store.js';

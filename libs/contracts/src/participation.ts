@@ -9,6 +9,10 @@ export type Input<S extends Service> = keyof Saga[S] & string;
 export type Heard<S extends Service> = Extract<Input<S>, EventType>;
 /** The events a service may say on hearing `I`. */
 export type Says<S extends Service, I extends Input<S>> = Extract<Saga[S][I], readonly EventType[]>[number];
+/** The events a service hears and says nothing to. */
+export type Unanswered<S extends Service> = {
+  [T in Heard<S>]: Saga[S][T] extends readonly [] ? T : never;
+}[Heard<S>];
 /** Every event a service may say. */
 export type SaysAny<S extends Service> = { [I in Input<S>]: Says<S, I> }[Input<S>];
 
@@ -47,10 +51,16 @@ export type Messages<S extends Service, C extends Commands<S>> =
 /**
  * The decisions of a service, one pure function for each event it hears and each command of its own. An input of the table
  * without a decision, or an event the table does not license for it, is a compile error. `F` are the facts the service
- * keeps to itself.
+ * keeps to itself; on the events `Otherwise` it need not decide one by one, since `decideBy` is given a decision for them.
  */
-export type Decisions<S extends Service, State, F extends { type: string }, C extends Commands<S>> = {
-  readonly [T in Heard<S>]: Decide<Message<T, EventData<T>>, State, Event<Says<S, T>> | F>;
+export type Decisions<
+  S extends Service,
+  State,
+  F extends { type: string },
+  C extends Commands<S>,
+  Otherwise extends Unanswered<S> = never,
+> = {
+  readonly [T in Exclude<Heard<S>, Otherwise>]: Decide<Message<T, EventData<T>>, State, Event<Says<S, T>> | F>;
 } & {
   readonly [T in keyof C & string]: Decide<Message<T, C[T]['data']>, State, Event<Says<S, C[T]['for']>> | F>;
 } & {
@@ -58,21 +68,44 @@ export type Decisions<S extends Service, State, F extends { type: string }, C ex
 };
 type Decide<M, State, Fact> = (message: M, state: State, now: Date) => readonly Fact[];
 
-/** Puts decisions behind one door: the function that takes any of their messages to the decision made for it. */
-export const decideBy =
-  <S extends Service, State, F extends { type: string }, C extends Commands<S>>(decisions: Decisions<S, State, F, C>) =>
-  (message: Messages<S, C>, state: State, now: Date): readonly (Event<SaysAny<S>> | F)[] =>
-    (decisions as unknown as Record<string, Decide<unknown, State, Event<SaysAny<S>> | F>>)[message.type]!(
-      message,
-      state,
-      now,
-    );
+/** The function that takes any message to the decision made for it; events without one of their own to `otherwise`. */
+export const decideBy = <
+  S extends Service,
+  State,
+  F extends { type: string },
+  C extends Commands<S>,
+  Otherwise extends Unanswered<S> = never,
+>(
+  decisions: Decisions<S, State, F, C, Otherwise>,
+  ...otherwise: [Otherwise] extends [never] ? [] : [Decide<Message<Otherwise>, State, F>]
+) => {
+  type DecideAny = Decide<unknown, State, Event<SaysAny<S>> | F>;
+  const own = decisions as unknown as Record<string, DecideAny>;
+  return (message: Messages<S, C>, state: State, now: Date): readonly (Event<SaysAny<S>> | F)[] =>
+    (own[message.type] ?? (otherwise[0] as DecideAny))(message, state, now);
+};
 
 /** The service that says an event: its `ce-source`. */
 export const sourceOf = (type: EventType): Service =>
   (Object.keys(saga) as Service[]).find((s) =>
     Object.values(saga[s]).some((says: readonly EventType[]) => says.includes(type)),
   )!;
+
+/** What answers an event: for each service that hears it and says something to it, the events it chooses from. */
+export const answersTo = (event: EventType): { service: Service; answers: readonly EventType[] }[] =>
+  (Object.keys(saga) as Service[]).flatMap((service) => {
+    const answers = (saga[service] as Partial<Record<EventType, readonly EventType[]>>)[event] ?? [];
+    return answers.length > 0 ? [{ service, answers }] : [];
+  });
+
+/**
+ * What order has to hear of after an ending: of each list one event. Who says one of several always says one; a single
+ * answer to a cancellation undoes something, and is said only where there is something to undo.
+ */
+export const expectedAfter = (ending: 'orders.confirmed' | 'orders.cancelled'): (readonly EventType[])[] =>
+  answersTo(ending)
+    .map(({ answers }) => answers.filter((answer) => heardBy('order').includes(answer)))
+    .filter(({ length }) => length > (ending === 'orders.cancelled' ? 1 : 0));
 
 /** The events a service hears, in the table's order. */
 export const heardBy = (service: Service): EventType[] =>

@@ -1,4 +1,14 @@
-import { ceType, events, type EventType, heardBy, saidBy, SERVICES, sourceOf } from './index.js';
+import {
+  answersTo,
+  ceType,
+  events,
+  type EventType,
+  expectedAfter,
+  heardBy,
+  saidBy,
+  SERVICES,
+  sourceOf,
+} from './index.js';
 
 const types = Object.keys(events) as EventType[];
 
@@ -24,6 +34,17 @@ describe('the saga', () => {
     expect(heardBy('inventory')).toContain('orders.cancelled');
     expect(saidBy('payment')).toContain('payments.refunded');
     expect(saidBy('inventory')).toContain('inventory.released');
+  });
+
+  it('knows what has to be heard after an ending: one of each choice, and of undoing only what there may be', () => {
+    const told = ['notifications.sent', 'notifications.failed'];
+    expect(answersTo('orders.cancelled')).toEqual([
+      { service: 'payment', answers: ['payments.refunded'] },
+      { service: 'inventory', answers: ['inventory.released'] },
+      { service: 'notification', answers: told },
+    ]);
+    expect(expectedAfter('orders.confirmed')).toEqual([told]);
+    expect(expectedAfter('orders.cancelled')).toEqual([told]);
   });
 
   it('tells the customer of every ending', () => {

@@ -9,6 +9,7 @@ const STRANGER = '01990000-0000-7000-8000-00000000000f';
 
 const NAMES = {
   endings: 'every accepted order has ended, once',
+  answers: 'every service that answers an ending did',
   money: 'the provider keeps exactly what confirmed orders cost',
   stock: 'stock adds up, and what was sold is what was confirmed',
   notifications: 'one distinct notification for each ended order',
@@ -51,6 +52,7 @@ function good(): Evidence {
           'inventory.rejected',
           'orders.cancelled',
           'payments.refunded',
+          'notifications.sent',
         ],
       }),
       order(DECLINED, {
@@ -94,6 +96,10 @@ function good(): Evidence {
   };
 }
 
+const without = ({ version, history }: OrderEvidence, event: string): Partial<OrderEvidence> => ({
+  version: version - 1,
+  history: history.filter((entry) => entry !== event),
+});
 const broken = (evidence: Evidence, expected?: Expectations) => judge(evidence, expected).filter(({ holds }) => !holds);
 
 describe('a platform at rest that kept its promises', () => {
@@ -103,12 +109,13 @@ describe('a platform at rest that kept its promises', () => {
     expect(broken(good())).toEqual([]);
     expect(invariants.map(({ detail }) => detail)).toEqual([
       '3 orders',
+      'notification answered',
       '10.00 kept, 10.00 due, 5.00 refunded',
       '2 products, 2 pieces sold',
       '2 distinct mails, 1 suppressed or refused',
       '4 outboxes, SAGA, the waiting room and 1 consumers empty',
       '0 dead letters',
-      '14 entries in 3 histories',
+      '15 entries in 3 histories',
       '3 orders, 3 traces',
     ]);
   });
@@ -158,6 +165,12 @@ describe('what went wrong turns red, and the order it happened to is named', () 
       ({ elsewhere }) => elsewhere.push({ service: 'inventory', orderId: STRANGER }),
       ['endings'],
       new RegExp(`inventory knows order ${STRANGER}`),
+    ],
+    [
+      'an ending that a service did not answer',
+      ({ orders }) => Object.assign(orders[confirmed]!, without(orders[confirmed]!, 'notifications.sent')),
+      ['answers'],
+      new RegExp(`${CONFIRMED} is confirmed, and nobody said notifications\\.sent or notifications\\.failed`),
     ],
     ['a second capture', ({ ledger }) => (ledger.charges[confirmed]!.captures = 2), ['money'], /captured 2 times/],
     [
@@ -326,7 +339,10 @@ describe('what went wrong turns red, and the order it happened to is named', () 
     [
       'an order that was confirmed and nobody had acted',
       ({ orders }) =>
-        Object.assign(orders[confirmed]!, { version: 2, history: ['orders.created', 'orders.confirmed'] }),
+        Object.assign(orders[confirmed]!, {
+          version: 3,
+          history: ['orders.created', 'orders.confirmed', 'notifications.sent'],
+        }),
       ['transitions'],
       /was confirmed unpaid/,
     ],

@@ -1,3 +1,4 @@
+import { expectedAfter, sourceOf } from '@pavane/contracts';
 import type { Evidence } from './evidence.js';
 
 /** One promise of the platform, judged. */
@@ -18,11 +19,12 @@ export interface Expectations {
 
 const euros = (cents: number): string => (cents / 100).toFixed(2);
 const sum = (numbers: Iterable<number>): number => [...numbers].reduce((a, b) => a + b, 0);
-const ENDINGS = ['orders.confirmed', 'orders.cancelled'];
+const ENDINGS = ['orders.confirmed', 'orders.cancelled'] as const;
+const ANSWERING = new Set(ENDINGS.flatMap((ending) => expectedAfter(ending).map(([answer]) => sourceOf(answer!))));
 
 /** Judges the evidence. Detail says what was counted; where a promise does not hold, the first few that break it. */
 export function judge(evidence: Evidence, expected: Expectations = {}): Invariant[] {
-  return [endings, money, stock, notifications, rest, deadLetters, transitions, traces].map((invariant) =>
+  return [endings, answers, money, stock, notifications, rest, deadLetters, transitions, traces].map((invariant) =>
     invariant(evidence, expected),
   );
 }
@@ -48,6 +50,20 @@ function endings({ orders, elsewhere }: Evidence, { accepted = [] }: Expectation
         .map(({ service, orderId }) => `${service} knows order ${orderId}, which was never accepted`),
     ],
     `${orders.length} orders`,
+  );
+}
+
+function answers({ orders }: Evidence): Invariant {
+  return judged(
+    'every service that answers an ending did',
+    orders.flatMap(({ id, status, history }) =>
+      status === 'pending'
+        ? []
+        : expectedAfter(`orders.${status}`)
+            .filter((some) => !some.some((answer) => history.includes(answer)))
+            .map((some) => `order ${id} is ${status}, and nobody said ${some.join(' or ')}`),
+    ),
+    `${[...ANSWERING].join(', ')} answered`,
   );
 }
 
@@ -162,7 +178,7 @@ function transitions({ orders }: Evidence): Invariant {
   return judged(
     'every order went through legal transitions only',
     orders.flatMap(({ id, status, reason, version, history }) => {
-      const ends = history.filter((event) => ENDINGS.includes(event));
+      const ends = history.filter((event) => ENDINGS.some((ending) => ending === event));
       const should = status === 'pending' ? [] : [`orders.${status}`];
       return [
         ...(history.length === version ? [] : [`order ${id} is at version ${version} with ${history.length} entries`]),
