@@ -66,6 +66,7 @@ const BAD: [what: string, base: readonly string[], values: string, names: RegExp
   ['a NATS URL with a password in it', prod, 'nats.url=tls://a:b@nats:4222', /nats.*url/s],
   ['a NATS URL in plain text where TLS is on', prod, 'nats.url=nats://nats:4222', /nats\.url/],
   ['no payment provider', prod, 'services.payment.env=null', /services.*payment.*env/s],
+  ['a service of the saga left out', dev, 'services.inventory=null', /services\.inventory is missing/],
   ['no mail server', dev, 'mail.bundled=false', /services\.notification\.secrets\.SMTP_URL/],
   ['fewer pods at most than at least', prod, 'autoscaling.maxReplicas=2', /autoscaling\.maxReplicas/],
   ['more than all of a CPU', prod, 'autoscaling.cpuUtilization=150', /autoscaling.*cpuUtilization/s],

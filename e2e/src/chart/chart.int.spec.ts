@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { SERVICES, services } from '@pavane/contracts';
 import { describeChart, helm, CHART, type Manifest, manifestsIn, template } from './helm.js';
 import { faultsOf } from './kubernetes.js';
 import { allowedEdges } from './network.js';
@@ -7,7 +8,6 @@ import { VALUE_SETS } from './value-sets.js';
 
 jest.setTimeout(120_000);
 
-const SERVICES = ['order', 'payment', 'inventory', 'notification'];
 const to = (target: string, ...from: string[]): string[] => from.map((name) => `${name} -> ${target}`);
 
 describeChart('the chart, rendered', () => {
@@ -100,7 +100,7 @@ describeChart('the chart, rendered', () => {
         'order-test -> order:3000',
         'namespace ingress-nginx -> order:3000',
         'namespace ingress-nginx -> payment:3001',
-        ...SERVICES.map((service, index) => `namespace monitoring -> ${service}:${3000 + index}`),
+        ...SERVICES.map((service) => `namespace monitoring -> ${service}:${services[service].port}`),
         ...to('namespace kube-system:53', ...SERVICES, 'provision', 'migrate', 'order-test'),
       ].toSorted(),
     );
@@ -121,8 +121,8 @@ describeChart('the chart, rendered', () => {
     expect(FOR_CUSTOMERS).toEqual(expect.arrayContaining(paths));
     expect(ingresses.filter(({ spec }) => spec.defaultBackend)).toEqual([]);
     // Whatever is not by Ingress is by a Service of another type than ClusterIP, the default.
-    const services = of(set).filter(({ kind }) => kind === 'Service');
-    expect(services.filter(({ spec }) => spec.type ?? spec.externalIPs)).toEqual([]);
+    const addressed = of(set).filter(({ kind }) => kind === 'Service');
+    expect(addressed.filter(({ spec }) => spec.type ?? spec.externalIPs)).toEqual([]);
   });
 
   it('provisions and migrates before the services where NATS and PostgreSQL are there already, and beside them where not', () => {

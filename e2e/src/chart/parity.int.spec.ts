@@ -1,14 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it, jest } from '@jest/globals';
+import { SERVICES } from '@pavane/contracts';
 import { ROOT } from '@pavane/tools';
 import { parse } from 'yaml';
 import { describeChart, type Manifest, manifestsIn, template } from './helm.js';
 import { VALUE_SETS } from './value-sets.js';
 
 jest.setTimeout(120_000);
-
-const SERVICES = ['order', 'payment', 'inventory', 'notification'];
 
 interface Composed {
   environment?: Record<string, string>;

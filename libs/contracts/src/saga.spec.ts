@@ -38,13 +38,17 @@ describe('the saga', () => {
 
   it('knows what has to be heard after an ending: one of each choice, and of undoing only what there may be', () => {
     const told = ['notifications.sent', 'notifications.failed'];
-    expect(answersTo('orders.cancelled')).toEqual([
-      { service: 'payment', answers: ['payments.refunded'] },
-      { service: 'inventory', answers: ['inventory.released'] },
-      { service: 'notification', answers: told },
-    ]);
-    expect(expectedAfter('orders.confirmed')).toEqual([told]);
-    expect(expectedAfter('orders.cancelled')).toEqual([told]);
+    expect(answersTo('orders.cancelled')).toEqual(
+      expect.arrayContaining([
+        { service: 'payment', answers: ['payments.refunded'] },
+        { service: 'inventory', answers: ['inventory.released'] },
+        { service: 'notification', answers: told },
+      ]),
+    );
+    expect(expectedAfter('orders.confirmed')).toContainEqual(told);
+    expect(expectedAfter('orders.cancelled')).toContainEqual(told);
+    for (const undone of [['payments.refunded'], ['inventory.released']])
+      expect(expectedAfter('orders.cancelled')).not.toContainEqual(undone);
   });
 
   it('tells the customer of every ending', () => {

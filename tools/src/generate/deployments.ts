@@ -85,6 +85,7 @@ export const scrapeConfigs = (): string =>
 /** The alert for a service of which nobody answers. */
 export const serviceDown = (): string =>
   [
+    '        expr: >-',
     `          sum by (job) (up{job=~"${SERVICES.join('|')}"}) == 0`,
     ...SERVICES.map((service) => `          or absent(up{job="${service}"})`),
   ].join('\n');

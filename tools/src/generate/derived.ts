@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { brokerUsers } from '@pavane/contracts';
@@ -14,7 +15,11 @@ export function derived(): Map<string, string> {
   const files = new Map<string, string>();
   for (const [name, schema] of schemas()) {
     const file = `libs/contracts/schemas/${name}.json`;
-    files.set(file, asPublished(file, schema, read(join(ROOT, file))));
+    const present = read(join(ROOT, file));
+    files.set(
+      file,
+      asPublished(file, schema, present, () => isCommitted(file)),
+    );
   }
   for (const [name, ddl] of messagingRevisions())
     for (const service of SERVICES) {
@@ -69,6 +74,12 @@ function withGenerated(files: Map<string, string>, file: string, mark: string, p
     file,
     page.replace(between, (_, before: string, after: string) => `${before}${part().trimEnd()}\n${after}`),
   );
+}
+
+/** Whether the last commit has the file: what is in no commit was published to nobody. Without git, everything counts. */
+function isCommitted(file: string): boolean {
+  const { status, error } = spawnSync('git', ['cat-file', '-e', `HEAD:./${file}`], { cwd: ROOT, stdio: 'ignore' });
+  return error !== undefined || status === 0 || spawnSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT }).status !== 0;
 }
 
 /** The text of a file, if there is one. */
