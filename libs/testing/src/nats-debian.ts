@@ -50,7 +50,7 @@ export async function fromDebian(
   onProgress(`Reading the package list of Debian ${suite}`);
   await run('apt-get', ['-qq', ...options, 'update']);
   onProgress(`Downloading nats-server from Debian ${suite}`);
-  await run('apt-get', ['-qq', ...options, 'download', 'nats-server'], apt);
+  await run('apt-get', ['-qq', ...options, 'download', 'nats-server'], { cwd: apt });
   const deb = readdirSync(apt).find((name) => name.startsWith('nats-server_') && name.endsWith('.deb'));
   if (deb === undefined) throw new Error(`${suite} has no package nats-server for this architecture`);
   await run('dpkg', ['-x', join(apt, deb), join(apt, 'x')]);

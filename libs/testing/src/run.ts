@@ -1,8 +1,12 @@
 import { execFile, type ExecFileOptionsWithStringEncoding } from 'node:child_process';
 
-/** Runs a command and resolves to its stdout; rejects with the end of what it wrote to stderr. */
-export function run(command: string, args: readonly string[], cwd?: string): Promise<string> {
-  return execute(command, args, { encoding: 'utf8', cwd });
+/** Runs a command and resolves to its stdout; rejects with the end of what it wrote to stderr, the cause has all of it. */
+export function run(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<string> {
+  return execute(command, args, { encoding: 'utf8', ...options });
 }
 
 /** Runs a command under another account, in a directory and an environment that this account can use. */
