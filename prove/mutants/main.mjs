@@ -9,7 +9,7 @@ const names = suites.map(({ name }) => name);
 if (args.includes('--help') || args.some((arg) => !names.includes(arg))) {
   console.log(`npm run mutate -- [${names.join(' | ')}…]
 
-Mutation testing, by Stryker: of the rules of the four services, and, when asked for, of what they stand on, participant
+Mutation testing, by Stryker: of the rules of all services, and, when asked for, of what they stand on, participant
 and relay, whose tests each need a server: these take far longer. Writes prove/results/mutation.md for what was run.`);
   process.exit(args.includes('--help') ? 0 : 2);
 }

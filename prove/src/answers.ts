@@ -1,9 +1,12 @@
-import { heardBy, type EventType, saga, type Service, sourceOf } from '@pavane/contracts';
+import { heardBy, type EventType, saga, type Service, services, sourceOf } from '@pavane/contracts';
 import { SERVICES } from '@pavane/tools';
 import type { Scene } from './scene.js';
 
-/** Services that speak only when spoken to; order is also asked over HTTP, and payment follows up on its own intents. */
-const ANSWERING = ['inventory', 'notification'] as const satisfies readonly Service[];
+/** Services that publish only what events ask of them. */
+const ANSWERING = SERVICES.filter((service) => {
+  const isAskedByHttp = Object.keys(saga[service]).some((input) => input.includes(' '));
+  return !isAskedByHttp && !services[service].publishesUnasked;
+});
 
 /**
  * What was answered more often than it was asked, counted in the outboxes: an event that was handled twice, which nothing

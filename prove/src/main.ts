@@ -31,7 +31,7 @@ await main({
     '--soak TIME': 'nothing breaks for so long, 10m or more, e.g. 2h: no violation, and no process that grows',
     '--rate N': 'customers a second while it soaks (default 20)',
     '--sabotage': 'breaks one promise after the other on purpose: each must be noticed by the check named for it',
-    '--model': 'the rules of the four services alone, in memory, against a simulated broker, provider and clock',
+    '--model': 'the rules of the services alone, in memory, against a simulated broker, provider and clock',
     '--runs N': 'how many seeds the model is run with, from --seed on (default 10000)',
     '--only NAME': 'only faults (or sabotages) whose name contains this, e.g. nats; or seams, e.g. "payment committed"',
     '--seed N': `repeats the choices of an earlier run (default ${DEFAULT_SEED})`,

@@ -12,6 +12,8 @@ interface Definition {
   readonly production?: Readonly<Record<string, string>>;
   /** Simulators it brings along for what it calls outside, and their ports: `src/simulators/<name>.ts` plays `<name>`. */
   readonly simulators?: Readonly<Record<string, number>>;
+  /** Whether it also publishes of its own accord, as a reconciler does: one question may then have two answers. */
+  readonly publishesUnasked?: boolean;
 }
 
 const MAIL_FROM = 'Pavane <orders@pavane.example>';
@@ -19,7 +21,7 @@ const MAIL_FROM = 'Pavane <orders@pavane.example>';
 const definitions = {
   // Short, so that the demo can show an order that runs past it.
   order: { port: 3000, trial: { ORDER_DEADLINE: '10s' }, production: { ORDER_DEADLINE: '15m' } },
-  payment: { port: 3001, trial: { PROVIDER_URL: 'http://{provider}' } },
+  payment: { port: 3001, trial: { PROVIDER_URL: 'http://{provider}' }, publishesUnasked: true },
   inventory: { port: 3002 },
   notification: { port: 3003, trial: { SMTP_URL: 'smtp://{smtp}', MAIL_FROM }, production: { MAIL_FROM } },
 } satisfies Record<Service, Definition>;

@@ -1,5 +1,6 @@
 import { jetstream } from '@nats-io/jetstream';
-import type { Service } from '@pavane/contracts';
+import { durables, type Service } from '@pavane/contracts';
+import { SERVICES } from '@pavane/tools';
 import type { Scene } from '../scene.js';
 import type { Fault } from './fault.js';
 
@@ -9,15 +10,25 @@ const ENDS_WITHIN_MS = 10_000;
 /** As payment's store has it. */
 const STALE_INTENT_MS = 10_000;
 
-/** The crashes that divide an effect from what remembers it. */
-const DEATHS: readonly [Service, string][] = [
-  ['order', 'committed:place'],
-  ['payment', 'committed:intend'],
-  ['payment', 'before-transaction:settle'],
-  ['inventory', 'before-transaction:payments.completed'],
-  ['inventory', 'before-transaction:orders.confirmed'],
-  ['notification', 'before-transaction:record'],
-];
+/** Of a service that was looked into, the seams that divide an effect from what remembers it. */
+const CHOSEN: Partial<Record<Service, readonly string[]>> = {
+  order: ['committed:place'],
+  payment: ['committed:intend', 'before-transaction:settle'],
+  inventory: ['before-transaction:payments.completed', 'before-transaction:orders.confirmed'],
+  notification: ['before-transaction:record'],
+};
+
+/** Every service comes to this seam, whatever it does: all is committed, and the broker does not know it yet. */
+const handledFirst = (service: Service): string[] =>
+  durables
+    .filter((one) => one.service === service)
+    .slice(0, 1)
+    .map(({ durable }) => `handled:${durable}`);
+
+/** Where each service dies. */
+const DEATHS = SERVICES.flatMap((service) =>
+  (CHOSEN[service] ?? handledFirst(service)).map((seam) => [service, seam] as const),
+);
 
 /** Deaths at chosen seams, each looked at alone. */
 export const seams: readonly Fault[] = [

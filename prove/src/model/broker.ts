@@ -1,5 +1,6 @@
-import { durables, type EventType } from '@pavane/contracts';
+import type { EventType } from '@pavane/contracts';
 import { type Clock, earliest } from './clock.js';
+import { type Modelled, modelledDurables } from './modelled.js';
 import type { Chance } from './scenario.js';
 
 /** An event as it travels. */
@@ -17,7 +18,7 @@ export interface Said {
 export interface Entry {
   readonly said: Said;
   readonly durable: string;
-  readonly service: string;
+  readonly service: Modelled;
   deliveries: number;
   /** Handlers that threw. */
   attempts: number;
@@ -62,11 +63,11 @@ export class Broker {
 
   #store(said: Said): void {
     this.#stored.push(said);
-    for (const { event, durable, service } of durables)
+    for (const { event, durable, service } of modelledDurables)
       if (event === said.type) this.#enqueue(said, durable, service, this.clock.ms);
   }
 
-  #enqueue(said: Said, durable: string, service: string, notBefore: number): void {
+  #enqueue(said: Said, durable: string, service: Modelled, notBefore: number): void {
     this.entries.push({ said, durable, service, deliveries: 0, attempts: 0, held: false, notBefore });
   }
 
@@ -114,7 +115,7 @@ export class Broker {
   /** Fault: an event comes once more to one of its listeners, however long ago the first was. */
   duplicate(): string | undefined {
     const said = this.chance.find(this.#stored, () => true);
-    const listener = said && this.chance.find(durables, ({ event }) => event === said.type);
+    const listener = said && this.chance.find(modelledDurables, ({ event }) => event === said.type);
     if (!said || !listener) return undefined;
     this.#enqueue(said, listener.durable, listener.service, this.clock.ms);
     return `${said.type} ${said.id} comes to ${listener.durable} again`;

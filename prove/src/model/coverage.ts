@@ -1,27 +1,9 @@
-import { durables } from '@pavane/contracts';
 import { whyImpossible } from './impossible.js';
+import { modelledDurables, STATES } from './modelled.js';
 
 /** How an event comes to a handler, or what happens while it is there. */
 export const KINDS = ['first', 'duplicate', 'reordered', 'redelivered', 'crash here', 'after the ending'] as const;
 export type Kind = (typeof KINDS)[number];
-
-/** The states in which a service may find what belongs to an order. */
-const STATES = {
-  order: ['unknown', 'pending', 'confirmed', 'cancelled'],
-  payment: [
-    'none',
-    'refused',
-    'intended',
-    'intended, to be cancelled',
-    'captured',
-    'failed',
-    'voided',
-    'refund_pending',
-    'refunded',
-  ],
-  inventory: ['none', 'refused', 'reserved', 'rejected', 'released', 'sold'],
-  notification: ['none', 'sent', 'failed', 'suppressed'],
-} as const;
 
 /** One way of coming to one handler in one state. */
 export interface Cell {
@@ -39,7 +21,7 @@ export class Coverage {
   readonly #crashes = new Map<string, number>();
 
   constructor() {
-    for (const { durable, service } of durables)
+    for (const { durable, service } of modelledDurables)
       for (const state of STATES[service])
         for (const kind of KINDS) {
           const impossible = whyImpossible(durable, state, kind);

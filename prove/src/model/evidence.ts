@@ -1,5 +1,5 @@
-import { durables } from '@pavane/contracts';
 import type { Evidence } from '@pavane/tools';
+import { modelledDurables } from './modelled.js';
 import type { Provider } from './provider.js';
 import type { World } from './world.js';
 
@@ -44,7 +44,7 @@ export function evidenceOf({
     })),
     parked: 0,
     streamMessages: broker.entries.length,
-    consumers: durables.map(({ durable }) => ({
+    consumers: modelledDurables.map(({ durable }) => ({
       durable,
       pending: broker.entries.filter((entry) => entry.durable === durable).length,
       unacked: 0,

@@ -1,6 +1,6 @@
-import { durables } from '@pavane/contracts';
 import { KINDS } from './coverage.js';
 import { kept, replay, runModel } from './model.js';
+import { modelledDurables } from './modelled.js';
 import { play } from './run.js';
 import { type Sabotage, SABOTAGES } from './sabotage.js';
 import type { Scenario } from './scenario.js';
@@ -32,7 +32,7 @@ describe('the saga in memory', () => {
     expect(failures).toEqual([]);
     expect(runs).toBe(SEEDS);
 
-    const unreached = durables.flatMap(({ durable }) =>
+    const unreached = modelledDurables.flatMap(({ durable }) =>
       KINDS.filter((kind) => coverage.count(durable, kind) === 0).map((kind) => `${durable}: ${kind}`),
     );
     expect(unreached).toEqual([]);

@@ -1,6 +1,7 @@
-import { outboundOf, type EventType, type Message, type Service } from '@pavane/contracts';
+import { outboundOf, type EventType, type Message } from '@pavane/contracts';
 import type { Broker, Said } from './broker.js';
 import type { Clock } from './clock.js';
+import type { Modelled } from './modelled.js';
 import type { Sabotage } from './sabotage.js';
 
 /** Which delivery a message came by. */
@@ -44,7 +45,7 @@ export class ModelParticipant<State, M extends Message, F extends { type: string
   readonly #outbound;
 
   constructor(
-    readonly service: Service,
+    readonly service: Modelled,
     private readonly rules: Rules<State, M, F>,
     readonly table: Table<State, F>,
     private readonly parts: {

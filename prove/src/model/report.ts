@@ -1,6 +1,7 @@
-import { durables } from '@pavane/contracts';
+import type { Service } from '@pavane/contracts';
 import { type Cell, type Coverage, KINDS } from './coverage.js';
 import { type Failure, keep, kept, type ModelReport, replay, runModel } from './model.js';
+import { modelledDurables, notModelled } from './modelled.js';
 
 /** What came of `npm run prove -- --model`. */
 export interface ModelOutcome {
@@ -11,6 +12,8 @@ export interface ModelOutcome {
   failed: { seed: number; violation: string; file: string }[];
   /** Reachable cells of handler × state × kind, and how many of them were reached. */
   coverage: { reachable: number; reached: number };
+  /** Services that have no model. */
+  notModelled: readonly Service[];
   /** For a person to read. */
   text: string;
   /** The coverage as a page: every handler × state × kind. */
@@ -46,11 +49,13 @@ export function modelCommand({ runs = 10_000, seed = 1, onProgress }: ModelComma
     violations,
     failed,
     coverage: { reachable: reachable.length, reached: reachable.length - coverage.missing.length },
+    notModelled,
     text: [
       summaryOf(report, seed, Math.round((performance.now() - started) / 1000)),
       ...again.map(({ seed: old, violation }) => `  ✘ seed ${old}, kept from before, still fails: ${violation}`),
       ...report.failures.map(failureOf),
       coverageOf(coverage),
+      ...(notModelled.length > 0 ? [`  not modelled: ${notModelled.join(', ')}`] : []),
     ].join('\n'),
     page: pageOf(report, seed),
   };
@@ -85,7 +90,7 @@ function coverageOf(coverage: Coverage): string {
   return [
     `  coverage: ${reachable - coverage.missing.length} of ${reachable} reachable cells of handler × state × kind; processes died at ${coverage.crashes.size} places`,
     row('', KINDS),
-    ...durables.map(({ durable }) =>
+    ...modelledDurables.map(({ durable }) =>
       row(
         durable,
         KINDS.map((kind) => coverage.count(durable, kind)),
@@ -108,7 +113,7 @@ function pageOf({ runs, steps, failures, coverage }: ModelReport, firstSeed: num
   return `# What the model went through
 
 Written by \`npm run prove -- --model\`: ${runs} seeds from ${firstSeed}, ${steps} steps, **${failures.length} violations**.
-
+${notModelled.length > 0 ? `\nNot modelled, and proved by the crash matrix and the faults alone: ${notModelled.join(', ')}.\n` : ''}
 How often each handler was reached, by the state it found and the way the event came. – cannot be, for one of the reasons below.
 
 | handler | state | ${KINDS.join(' | ')} |

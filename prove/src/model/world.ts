@@ -1,4 +1,3 @@
-import type { Service } from '@pavane/contracts';
 import { Broker, type Entry } from './broker.js';
 import { Clock, earliest } from './clock.js';
 import type { Coverage, Kind } from './coverage.js';
@@ -6,6 +5,7 @@ import { Customer } from './customer.js';
 import { whyImpossible } from './impossible.js';
 import { InventoryService } from './inventory-service.js';
 import { MailServer } from './mail-server.js';
+import type { Modelled } from './modelled.js';
 import { NotificationService } from './notification-service.js';
 import { OrderService } from './order-service.js';
 import { PaymentService } from './payment-service.js';
@@ -16,7 +16,7 @@ import type { Surroundings } from './service.js';
 import type { Job, Process } from './work.js';
 
 interface Running {
-  service: Service;
+  service: Modelled;
   /** Among the processes of the service. */
   number: number;
   process: Process;
@@ -68,7 +68,7 @@ export class World {
       payment: this.payment,
       inventory: this.inventory,
       notification: this.notification,
-    };
+    } satisfies Record<Modelled, unknown>;
     this.processes = Object.values(this.#services).flatMap(({ participant: { service }, processes }) =>
       processes.map((process, i) => ({ service, number: i + 1, process })),
     );
@@ -141,7 +141,7 @@ export class World {
     if (why) this.violation ??= `${durable} found ${state} (${kind}), though ${why}`;
   }
 
-  #kindsOf({ said, durable, deliveries }: Entry, service: Service): Kind[] {
+  #kindsOf({ said, durable, deliveries }: Entry, service: Modelled): Kind[] {
     const hasEnded = this.order.load(said.orderId).status !== 'pending';
     const { participant } = this.#services[service];
     const coming: Kind = participant.hasHandled({ id: said.id, durable })
@@ -178,7 +178,7 @@ export class World {
     return false;
   }
 
-  #running(service: string, is: (process: Process) => boolean) {
+  #running(service: Modelled, is: (process: Process) => boolean) {
     return this.chance.find(
       this.processes,
       (one) => one.service === service && this.clock.reached(one.process.upAt) && is(one.process),

@@ -8,13 +8,9 @@ import { patiently, run } from './database.js';
 /** How long one error lasts before another takes its place. */
 const EACH_MS = 10_000;
 
-/** The table a service keeps its own state in. */
-const STATE_TABLES: Record<Service, string> = {
-  order: 'orders',
-  payment: 'payments',
-  inventory: 'stock',
-  notification: 'notifications',
-};
+/** Whatever a service keeps beside its inbox and outbox stands in tables of this schema. */
+const STATE_TABLES = `SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables
+  WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`;
 
 type Table = 'inbox' | 'outbox' | 'state';
 
@@ -52,10 +48,11 @@ export const unknownErrors: readonly Fault[] = [
 ];
 
 async function failing(scene: Scene, service: Service, errors: typeof ERRORS): Promise<void> {
-  const tables: Record<Table, string> = {
-    inbox: 'messaging.inbox',
-    outbox: 'messaging.outbox',
-    state: STATE_TABLES[service],
+  const state = await scene.sql<{ name: string }>(service, STATE_TABLES);
+  const tables: Record<Table, readonly string[]> = {
+    inbox: ['messaging.inbox'],
+    outbox: ['messaging.outbox'],
+    state: state.map(({ name }) => name),
   };
   const quiet: string[] = [];
   await run(scene, service, 'CREATE SEQUENCE failed_on_purpose');
@@ -69,7 +66,10 @@ async function failing(scene: Scene, service: Service, errors: typeof ERRORS): P
          PERFORM nextval('failed_on_purpose');
          RAISE EXCEPTION 'fails on purpose' USING ERRCODE = '${code}';
        END $$`,
-      `CREATE TRIGGER fail_on_purpose BEFORE INSERT OR UPDATE ON ${tables[table]} EXECUTE FUNCTION fail_on_purpose()`,
+      ...tables[table].map(
+        (name) =>
+          `CREATE TRIGGER fail_on_purpose BEFORE INSERT OR UPDATE ON ${name} EXECUTE FUNCTION fail_on_purpose()`,
+      ),
     );
     await scene.lasts(EACH_MS);
     await run(scene, service, 'DROP FUNCTION fail_on_purpose CASCADE');
