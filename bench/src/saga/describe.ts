@@ -3,7 +3,8 @@ import type { Growth } from './growth.js';
 import { type ProfileName, profiles } from './profiles.js';
 import type { ProfileReport, SagaReport, VariantReport } from './report.js';
 import { LOADS } from './run.js';
-import type { VariantName } from './variants.js';
+import { notStored } from './stored.js';
+import { limits, type VariantName } from './variants.js';
 
 /** Of a column: room for the figures of seven rounds. */
 const WIDTH = 30;
@@ -14,6 +15,7 @@ export function describeSaga(report: SagaReport): string {
   return [
     `  ${machineLine(machine)}`,
     `  ${settings.rounds} rounds in turns; capacity with ${settings.inFlight} orders on their way, ${settings.seconds} s a measurement`,
+    ...limits.map((limit) => `  ${limit}`),
     ...(Object.entries(report.profiles) as [ProfileName, ProfileReport][]).flatMap(([name, profile]) => [
       '',
       `  ${name}: ${profiles[name].about}`,
@@ -52,6 +54,7 @@ function describeProfile({ variants, ratios }: ProfileReport): string[] {
 }
 
 const describeGrowth = ({ stored, backlog }: Growth): string[] => [
+  ...(notStored.length > 0 ? [`  nothing is stored for ${notStored.join(', ')}`] : []),
   ...stored.map(
     ({ stored: orders, sagasPerSecond, p50Ms, p99Ms, cpuPer1000 }) =>
       `  beside ${orders} stored orders: ${sagasPerSecond.toFixed(0)} sagas/s, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${cpuPer1000.toFixed(2)} CPU s per 1,000`,

@@ -1,3 +1,5 @@
+import type { Service } from '@pavane/contracts';
+import { SERVICES } from '@pavane/tools';
 import type { Stand } from './stand.js';
 
 /** Orders that one statement stores: some seconds of work. */
@@ -37,7 +39,7 @@ const said = (event: string): string =>
   FROM generate_series($2::int, $3::int) AS n`;
 
 /** The rows that an order leaves behind that ended well. */
-const LEFT_BEHIND = {
+const LEFT_BEHIND: Partial<Record<Service, readonly string[]>> = {
   order: [
     orders,
     history,
@@ -52,6 +54,9 @@ const LEFT_BEHIND = {
   ],
   notification: [notifications, heard('notification_orders-confirmed'), said('notifications.sent')],
 };
+
+/** Services whose databases stay empty. */
+export const notStored = SERVICES.filter((service) => !LEFT_BEHIND[service]);
 
 /** Fills the databases of a platform with orders that ended long ago, more and more of them. */
 export class Stored {
@@ -70,7 +75,7 @@ export class Stored {
     const first = this.#count + 1;
     await this.stand.inEachDatabase(async (client, service) => {
       for (let from = first; from <= count; from += AT_ONCE)
-        for (const statement of LEFT_BEHIND[service])
+        for (const statement of LEFT_BEHIND[service] ?? [])
           await client.query(statement, [this.#since, from, Math.min(count, from + AT_ONCE - 1)]);
     });
     this.#count = count;
