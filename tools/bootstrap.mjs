@@ -1,7 +1,7 @@
 // node tools/bootstrap.mjs <script> [arguments]
 //
-// Makes a clone ready to run and then runs the script: dependencies as in package-lock.json, everything built, and a
-// Node that is new enough. Runs on Node 18 with nothing installed, so it imports nothing but Node itself.
+// Makes a clone ready to run and then runs the script: dependencies as in package-lock.json, what the script needs built,
+// and a Node that is new enough. Runs on Node 18 with nothing installed, so it imports nothing but Node itself.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -52,9 +52,10 @@ function isInstalled(lock) {
   });
 }
 
+/** Builds the project of the script with all that it depends on, and the services, which it may start as processes. */
 async function build(node) {
   const nx = join(MODULES, 'nx', readJson(join(MODULES, 'nx', 'package.json')).bin.nx);
-  const child = spawn(node, [nx, 'run-many', '-t', 'build'], {
+  const child = spawn(node, [nx, 'run-many', '-t', 'build', '-p', `${projectOf(script)},apps/*`], {
     cwd: ROOT,
     env: { ...environment(node), NX_DAEMON: 'false', NX_TUI: 'false', FORCE_COLOR: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -65,6 +66,13 @@ async function build(node) {
   if (status === 0) return;
   console.error(output);
   stop('the build failed; what it said is above');
+}
+
+/** The name of the package that a file belongs to. */
+function projectOf(file) {
+  let folder = dirname(resolve(ROOT, file));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return readJson(join(folder, 'package.json')).name;
 }
 
 function run(node) {
