@@ -4,6 +4,7 @@ import { ceType, events, type EventType, saga } from '@pavane/contracts';
 import { ROOT } from '../local/settings.js';
 import { asApplied, derived, read } from './derived.js';
 import { diagram } from './diagram.js';
+import { readingGuide } from './reading.js';
 import { asPublished, schemas } from './schemas.js';
 
 type Schema = { properties: Record<string, object>; required: string[] };
@@ -23,6 +24,15 @@ describe('what is derived from the saga table', () => {
     const drawn = diagram();
     for (const type of Object.keys(events)) expect(drawn).toContain(type);
     for (const service of Object.keys(saga)) expect(drawn).toMatch(new RegExp(`--> ${service}`));
+  });
+});
+
+describe('the reading guide', () => {
+  it('follows an order through 500 lines at most, beside the table', () => {
+    const rows = [...readingGuide().matchAll(/^\| \[(.+?)\].*?\| (\d+) \|/gm)];
+    const beside = rows.filter(([, file]) => file !== 'libs/contracts/src/saga.ts');
+    expect(beside).toHaveLength(rows.length - 1);
+    expect(beside.reduce((sum, [, , lines]) => sum + Number(lines), 0)).toBeLessThanOrEqual(500);
   });
 });
 
