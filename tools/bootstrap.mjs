@@ -12,6 +12,8 @@ import { fileURLToPath } from 'node:url';
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const MODULES = join(ROOT, 'node_modules');
 const STAMP = join(MODULES, '.installed-from');
+// What is generated follows from the table; the services may not compile before it is.
+const GENERATES = /\bgenerate\.js$/;
 const MINIMUM = readJson(join(ROOT, 'package.json')).engines.node.replace('>=', '');
 
 const [script, ...args] = process.argv.slice(2);
@@ -55,11 +57,15 @@ function isInstalled(lock) {
 /** Builds the project of the script with all that it depends on, and the services, which it may start as processes. */
 async function build(node) {
   const nx = join(MODULES, 'nx', readJson(join(MODULES, 'nx', 'package.json')).bin.nx);
-  const child = spawn(node, [nx, 'run-many', '-t', 'build', '-p', `${projectOf(script)},apps/*`], {
-    cwd: ROOT,
-    env: { ...environment(node), NX_DAEMON: 'false', NX_TUI: 'false', FORCE_COLOR: '0' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    node,
+    [nx, 'run-many', '-t', 'build', '-p', [projectOf(script), ...(GENERATES.test(script) ? [] : ['apps/*'])].join()],
+    {
+      cwd: ROOT,
+      env: { ...environment(node), NX_DAEMON: 'false', NX_TUI: 'false', FORCE_COLOR: '0' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
   const status = await finished(child, 'The build', 2_000);

@@ -1,0 +1,154 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
+import { freePorts, PORTS, type PortName, ROOT } from '@pavane/tools';
+import { freePort } from '@pavane/testing/servers';
+
+// A workspace is copied, changed, built twice and run.
+jest.setTimeout(600_000);
+
+let copy: string;
+beforeAll(async () => {
+  // Hard links need the same file system; git and the tools of this workspace look past this folder.
+  await mkdir(join(ROOT, '.nx'), { recursive: true });
+  copy = await mkdtemp(join(ROOT, '.nx/copy-'));
+  const files = await run(ROOT, 'git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard');
+  for (const file of files.split('\0').filter(Boolean))
+    await cp(join(ROOT, file), join(copy, file)).catch((error: NodeJS.ErrnoException) => {
+      // Deleted and not yet committed.
+      if (error.code !== 'ENOENT') throw error;
+    });
+  await run(ROOT, 'cp', '-al', join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  await inCopy('git', 'init', '--quiet');
+  await inCopy('git', 'add', '--all');
+  await inCopy('git', '-c', 'user.name=test', '-c', 'user.email=test@example.com', 'commit', '--quiet', '-m', 'all');
+}, 120_000);
+afterAll(() => rm(copy, { recursive: true, force: true }));
+
+/** Output of a command that must succeed. */
+function run(cwd: string, command: string, ...args: string[]): Promise<string> {
+  const { HOME, PATH = '' } = process.env;
+  const env = { HOME, PATH: [join(cwd, 'node_modules/.bin'), PATH].join(delimiter), NX_DAEMON: 'false', NO_COLOR: '1' };
+  return new Promise((resolve, reject) => {
+    execFile(command, args, { cwd, env: { ...env, ...ports }, maxBuffer: 1 << 26 }, (error, out, err) =>
+      error ? reject(new Error(`${command} ${args.join(' ')} failed:\n${out}${err}`)) : resolve(out),
+    );
+  });
+}
+const inCopy = (command: string, ...args: string[]) => run(copy, command, ...args);
+const ports: Record<string, string> = {};
+afterEach(async () => {
+  await inCopy('git', 'checkout', '--quiet', '.');
+  await inCopy('git', 'clean', '-fdq');
+});
+
+const changed = async () => (await inCopy('git', 'status', '--porcelain')).split('\n').filter(Boolean);
+
+it.each([
+  [
+    'a name that is none',
+    ['participant', 'Ship-ping', '--hears', 'orders.confirmed'],
+    /"Ship-ping" cannot name a service/,
+  ],
+  [
+    'a service that is there',
+    ['participant', 'payment', '--hears', 'orders.confirmed'],
+    /there is a service payment already/,
+  ],
+  [
+    'an event that nobody publishes',
+    ['participant', 'shipping', '--hears', 'orders.shipped'],
+    /--hears orders\.shipped: there is no such event/,
+  ],
+  [
+    'an event of another',
+    ['participant', 'shipping', '--hears', 'orders.confirmed', '--says', 'payments.failed'],
+    /there is such an event already/,
+  ],
+  [
+    'a removal that others build on',
+    ['remove-participant', 'inventory'],
+    /order answers its inventory\.reserved with orders\.confirmed/,
+  ],
+])('%s is refused, and nothing is changed', async (_, args, reason) => {
+  await expect(inCopy('nx', 'g', ...args)).rejects.toThrow(reason);
+  expect(await changed()).toEqual([]);
+});
+
+it('an event, and the next version of one, are one command each', async () => {
+  await inCopy('nx', 'g', 'event-version', 'payments.completed');
+  await inCopy('npm', 'run', '--silent', 'generate', '--', '--check');
+  expect(await changed()).toEqual([
+    ' M libs/contracts/src/events/index.ts',
+    '?? libs/contracts/schemas/payments.completed.v2.json',
+  ]);
+  await inCopy('git', 'checkout', '--quiet', '.');
+  await inCopy('git', 'clean', '-fdq');
+
+  await inCopy(
+    'nx',
+    'g',
+    'event',
+    'stock.counted',
+    '--saidBy',
+    'inventory',
+    '--on',
+    'orders.confirmed',
+    '--heardBy',
+    'order',
+  );
+  expect(await readFile(join(copy, 'libs/contracts/src/saga.ts'), 'utf8')).toMatch(
+    /'stock\.counted': \[\],[^]*'orders\.confirmed': \['stock\.counted'\]/,
+  );
+  expect(await changed()).toContain('?? libs/contracts/schemas/stock.counted.v1.json');
+});
+
+it('a participant is one command: it builds, runs and is audited, and another command leaves nothing of it', async () => {
+  for (const [name, port] of Object.entries(await freePorts())) ports[PORTS[name as PortName].variable] = `${port}`;
+  ports['SHIPPING_PORT'] = `${await freePort()}`;
+
+  await inCopy(
+    'nx',
+    'g',
+    'participant',
+    'shipping',
+    '--hears',
+    'orders.confirmed',
+    '--says',
+    'shipments.dispatched,shipments.failed',
+  );
+  await inCopy('npm', 'run', '--silent', 'generate', '--', '--check');
+  await inCopy(
+    'nx',
+    'run-many',
+    '-t',
+    'typecheck',
+    'lint',
+    '-p',
+    '@pavane/shipping',
+    '@pavane/order',
+    '@pavane/contracts',
+  );
+  expect(await inCopy('npm', 'test', '--silent', '--', 'rules', 'parts', 'apps/shipping')).toMatch(
+    /^3 passed, 0 failed$/m,
+  );
+
+  const shown = await inCopy('npm', 'run', '--silent', 'demo', '--', '--fresh');
+  expect(shown).toMatch(/→ confirmed\n(?:.+\n)*.* shipments\.dispatched\n/);
+  expect(shown).toContain('notification, shipping answered');
+  expect(shown).toContain('Everything adds up.');
+
+  // Whatever lists services lists it.
+  for (const file of [
+    'docker-compose.yml',
+    'k8s/values.yaml',
+    'k8s/files/rules.yaml',
+    'docker/observability/prometheus.yml',
+  ])
+    expect(await readFile(join(copy, file), 'utf8')).toContain('shipping');
+
+  await inCopy('nx', 'g', 'remove-participant', 'shipping');
+  expect(await changed()).toEqual([]);
+  expect(await readdir(join(copy, 'apps'))).not.toContain('shipping');
+});

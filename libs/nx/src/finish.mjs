@@ -1,0 +1,12 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Brings up to date what follows from the table: lock file, format, generated files. */
+export function finish(root) {
+  const run = (command, ...args) => execFileSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  run('npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error');
+  const folders = ['libs/contracts/src', 'apps', 'e2e/src'].filter((folder) => existsSync(join(root, folder)));
+  run('npx', 'oxfmt', ...folders);
+  run('npm', 'run', '--silent', 'generate');
+}
