@@ -106,7 +106,7 @@ it('an event, and the next version of one, are one command each', async () => {
 
 it('a participant is one command: it builds, runs and is audited, and another command leaves nothing of it', async () => {
   for (const [name, port] of Object.entries(await freePorts())) ports[PORTS[name as PortName].variable] = `${port}`;
-  ports['SHIPPING_PORT'] = `${await freePort()}`;
+  for (const name of ['SHIPPING', 'LEDGER']) ports[`${name}_PORT`] = `${await freePort()}`;
 
   await inCopy(
     'nx',
@@ -118,6 +118,8 @@ it('a participant is one command: it builds, runs and is audited, and another co
     '--says',
     'shipments.dispatched,shipments.failed',
   );
+  // One that publishes nothing.
+  await inCopy('nx', 'g', 'participant', 'ledger', '--hears', 'orders.confirmed,orders.cancelled');
   await inCopy('npm', 'run', '--silent', 'generate', '--', '--check');
   await inCopy(
     'nx',
@@ -127,11 +129,12 @@ it('a participant is one command: it builds, runs and is audited, and another co
     'lint',
     '-p',
     '@pavane/shipping',
+    '@pavane/ledger',
     '@pavane/order',
     '@pavane/contracts',
   );
-  expect(await inCopy('npm', 'test', '--silent', '--', 'rules', 'parts', 'apps/shipping')).toMatch(
-    /^3 passed, 0 failed$/m,
+  expect(await inCopy('npm', 'test', '--silent', '--', 'rules', 'parts', 'apps/shipping', 'apps/ledger')).toMatch(
+    /^8 passed, 0 failed$/m,
   );
 
   const shown = await inCopy('npm', 'run', '--silent', 'demo', '--', '--fresh');
@@ -148,7 +151,7 @@ it('a participant is one command: it builds, runs and is audited, and another co
   ])
     expect(await readFile(join(copy, file), 'utf8')).toContain('shipping');
 
-  await inCopy('nx', 'g', 'remove-participant', 'shipping');
+  for (const name of ['shipping', 'ledger']) await inCopy('nx', 'g', 'remove-participant', name);
   expect(await changed()).toEqual([]);
   expect(await readdir(join(copy, 'apps'))).not.toContain('shipping');
 });

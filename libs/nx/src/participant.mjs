@@ -62,6 +62,7 @@ export default async function participant(tree, options) {
     hears,
     says,
     first,
+    isFailure,
   };
   const { dependencies, devDependencies = {} } = JSON.parse(read(`${MODEL}/package.json`));
   generateFiles(tree, join(import.meta.dirname, 'participant/files'), directory, {
