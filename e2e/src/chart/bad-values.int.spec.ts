@@ -16,8 +16,8 @@ const BAD: [what: string, base: readonly string[], values: string, names: RegExp
   [
     'a service that is not in the saga table',
     dev,
-    'services.shipping.port=3004,services.shipping.replicas=1',
-    /services.*shipping/s,
+    'services.stranger.port=3004,services.stranger.replicas=1',
+    /services.*stranger/s,
   ],
   ['a service without a replica', dev, 'services.payment.replicas=0', /services.*payment.*replicas/s],
   ['replicas that are no number', dev, 'services.payment.replicas=two', /services.*payment.*replicas/s],
@@ -44,8 +44,8 @@ const BAD: [what: string, base: readonly string[], values: string, names: RegExp
   [
     'a key of nobody',
     dev,
-    'nats.publicKeys.shipping={UDFA6ZCNK6S2DDRNP36LEYT2D4ZJO3MI353QHVIKCMGN76UQ7I37OLUY}',
-    /nats\.publicKeys\.shipping/,
+    'nats.publicKeys.stranger={UDFA6ZCNK6S2DDRNP36LEYT2D4ZJO3MI353QHVIKCMGN76UQ7I37OLUY}',
+    /nats\.publicKeys\.stranger/,
   ],
   [
     'bundled NATS without keys',

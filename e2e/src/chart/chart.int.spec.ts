@@ -87,6 +87,11 @@ describeChart('the chart, rendered', () => {
     );
   });
 
+  it('lets a service reach what its values name, and nothing else does', () => {
+    const own = allowedEdges(of('prod with a service that calls somebody outside'));
+    expect(own.filter((edge) => !allowedEdges(of('prod')).includes(edge))).toEqual(['inventory -> 203.0.113.0/24:443']);
+  });
+
   it('lets nothing through but the edges of the saga: production', () => {
     expect(allowedEdges(of('prod'))).toEqual(
       [
