@@ -1,12 +1,21 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
 import { freePorts, PORTS, type PortName, ROOT } from '@pavane/tools';
 import { freePort } from '@pavane/testing/servers';
 
 // A workspace is copied, changed, built twice and run.
 jest.setTimeout(600_000);
+
+const LISTINGS = [
+  'docker-compose.yml',
+  'k8s/values.yaml',
+  'k8s/files/rules.yaml',
+  'k8s/files/nats-permissions.json',
+  'docker/observability/prometheus.yml',
+  'README.md',
+];
 
 let copy: string;
 beforeAll(async () => {
@@ -104,54 +113,44 @@ it('an event, and the next version of one, are one command each', async () => {
   expect(await changed()).toContain('?? libs/contracts/schemas/stock.counted.v1.json');
 });
 
-it('a participant is one command: it builds, runs and is audited, and another command leaves nothing of it', async () => {
+/** The blocks of a page, in order: commands, and files with the path after the language. */
+const blocksOf = (page: string) =>
+  [...page.matchAll(/^```(sh|ts (\S+))\n([^]*?)^```$/gm)].map(([, , file, text]) => ({ file, text: text! }));
+
+it('the tutorial works as it stands: a participant is one command, asks a carrier, and is gone by another', async () => {
   for (const [name, port] of Object.entries(await freePorts())) ports[PORTS[name as PortName].variable] = `${port}`;
-  for (const name of ['SHIPPING', 'LEDGER']) ports[`${name}_PORT`] = `${await freePort()}`;
-
-  await inCopy(
-    'nx',
-    'g',
-    'participant',
-    'shipping',
-    '--hears',
-    'orders.confirmed',
-    '--says',
-    'shipments.dispatched,shipments.failed',
-  );
-  // One that publishes nothing.
-  await inCopy('nx', 'g', 'participant', 'ledger', '--hears', 'orders.confirmed,orders.cancelled');
-  await inCopy('npm', 'run', '--silent', 'generate', '--', '--check');
-  await inCopy(
-    'nx',
-    'run-many',
-    '-t',
-    'typecheck',
-    'lint',
-    '-p',
-    '@pavane/shipping',
-    '@pavane/ledger',
-    '@pavane/order',
-    '@pavane/contracts',
-  );
-  expect(await inCopy('npm', 'test', '--silent', '--', 'rules', 'parts', 'apps/shipping', 'apps/ledger')).toMatch(
-    /^8 passed, 0 failed$/m,
-  );
-
-  const shown = await inCopy('npm', 'run', '--silent', 'demo', '--', '--fresh');
-  expect(shown).toMatch(/→ confirmed\n(?:.+\n)*.* shipments\.dispatched\n/);
-  expect(shown).toContain('notification, shipping answered');
-  expect(shown).toContain('Everything adds up.');
-
-  // Whatever lists services lists it.
-  for (const file of [
-    'docker-compose.yml',
-    'k8s/values.yaml',
-    'k8s/files/rules.yaml',
-    'docker/observability/prometheus.yml',
-  ])
-    expect(await readFile(join(copy, file), 'utf8')).toContain('shipping');
-
-  for (const name of ['shipping', 'ledger']) await inCopy('nx', 'g', 'remove-participant', name);
+  for (const name of ['SHIPPING', 'CARRIER', 'LEDGER']) ports[`${name}_PORT`] = `${await freePort()}`;
+  const shown: string[] = [];
+  for (const { file, text } of blocksOf(await readFile(join(copy, 'docs/tutorial.md'), 'utf8'))) {
+    if (text.includes('remove-participant')) {
+      // Whatever lists services lists it.
+      for (const listing of LISTINGS) expect(await readFile(join(copy, listing), 'utf8')).toContain('shipping');
+      // One that publishes nothing, before both go.
+      await inCopy('nx', 'g', 'participant', 'ledger', '--hears', 'orders.confirmed,orders.cancelled');
+      await inCopy('npm', 'run', '--silent', 'generate', '--', '--check');
+      await inCopy('nx', 'run-many', '-t', 'typecheck', 'lint', '-p', '@pavane/ledger', '@pavane/order');
+      expect(await inCopy('npm', 'test', '--silent', '--', 'rules', 'parts', 'apps/ledger')).toMatch(
+        /^5 passed, 0 failed$/m,
+      );
+      await inCopy('nx', 'g', 'remove-participant', 'ledger');
+    }
+    if (file === undefined) shown.push(await inCopy('bash', '-euo', 'pipefail', '-c', text));
+    else if (file.endsWith('services.ts')) {
+      const services = await readFile(join(copy, file), 'utf8');
+      expect(services).toContain('  shipping: { port: 3004 },\n');
+      await writeFile(join(copy, file), services.replace('  shipping: { port: 3004 },\n', text));
+    } else {
+      await mkdir(dirname(join(copy, file)), { recursive: true });
+      await writeFile(join(copy, file), text);
+    }
+  }
+  const [, simplest, asked] = shown;
+  expect(asked).toMatch(/^5 passed, 0 failed$/m);
+  for (const demo of [simplest, asked]) {
+    expect(demo).toMatch(/→ confirmed\n(?:.+\n)*.* shipments\.dispatched\n/);
+    expect(demo).toContain('notification, shipping answered');
+    expect(demo).toContain('Everything adds up.');
+  }
   expect(await changed()).toEqual([]);
   expect(await readdir(join(copy, 'apps'))).not.toContain('shipping');
 });

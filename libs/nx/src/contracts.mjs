@@ -83,7 +83,7 @@ export const withPort = (source, name, port) =>
   inserted(source, /^\} satisfies Record<Service, Definition>;/m, `  ${name}: { port: ${port} },\n`, SERVICES);
 
 export const withoutPort = (source, name) =>
-  source.replace(new RegExp(`^ {2}${name}: \\{(?:[^{}]|\\{[^{}]*\\})*\\},\\n`, 'm'), '');
+  source.replace(new RegExp(`^ {2}${name}: \\{(?:.*\\},\\n|\\n[^]*?^ {2}\\},\\n)`, 'm'), '');
 
 /** The events that are defined. */
 export const eventsIn = (source) => [...source.matchAll(/^ {2}'([a-z]+\.[a-z]+)': \{/gm)].map(([, event]) => event);
