@@ -85,6 +85,9 @@ export const withPort = (source, name, port) =>
 export const withoutPort = (source, name) =>
   source.replace(new RegExp(`^ {2}${name}: \\{(?:.*\\},\\n|\\n[^]*?^ {2}\\},\\n)`, 'm'), '');
 
+/** Values of the chart without those of a service. */
+export const withoutValues = (source, name) => source.replace(new RegExp(`^ {2}${name}:.*\\n(?: {4}.*\\n)*`, 'm'), '');
+
 /** The events that are defined. */
 export const eventsIn = (source) => [...source.matchAll(/^ {2}'([a-z]+\.[a-z]+)': \{/gm)].map(([, event]) => event);
 

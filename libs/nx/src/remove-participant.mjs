@@ -10,7 +10,7 @@ export default async function removeParticipant(tree, { name }) {
   const rows = saga.get(name);
   if (!rows) throw new Error(`there is no service ${name}, only ${[...saga.keys()].join(', ')}`);
   const says = [...new Set([...rows.values()].flat())];
-  refuseWhatIsNeeded(saga, name, says);
+  refuseWhatIsNeeded(tree, saga, name, says);
 
   const change = (file, apply) => tree.write(file, apply(read(file)));
   const hearsAlone = [...rows.keys()].filter(
@@ -31,6 +31,8 @@ export default async function removeParticipant(tree, { name }) {
     tree.delete(`libs/contracts/src/events/${domain}.ts`);
     change(contracts.INDEX, (text) => contracts.withoutExport(text, domain));
   }
+  for (const values of ['k8s/values-dev.yaml', 'k8s/values-prod.yaml'])
+    if (tree.exists(values)) change(values, (text) => contracts.withoutValues(text, name));
   tree.delete(`apps/${name}`);
   tree.delete(`e2e/src/${name}-rules.e2e.spec.ts`);
   return () => {
@@ -44,8 +46,16 @@ const publishedBy = (saga, event) => [...saga].some(([, rows]) => [...rows.value
 const listeners = (saga, event) => [...saga].filter(([, rows]) => rows.has(event)).map(([service]) => service);
 
 /** @throws Error when the rules of another service build on what this one publishes, or customers call it */
-function refuseWhatIsNeeded(saga, name, says) {
+function refuseWhatIsNeeded(tree, saga, name, says) {
+  const [scope] = JSON.parse(tree.read('libs/contracts/package.json', 'utf8')).name.split('/');
   const needed = [];
+  const around = ['prove', 'bench'].filter(
+    (folder) =>
+      tree.exists(`${folder}/package.json`) &&
+      JSON.parse(tree.read(`${folder}/package.json`, 'utf8')).dependencies[`${scope}/${name}`],
+  );
+  if (around.length > 0)
+    needed.push(`${around.join(' and ')} know it by hand, as e2e does: node tools/drop.mjs ${around.join(' ')} e2e`);
   for (const input of saga.get(name).keys()) if (input.includes(' ')) needed.push(`customers call it: ${input}`);
   for (const [service, rows] of saga)
     for (const [input, answers] of rows)
@@ -53,6 +63,6 @@ function refuseWhatIsNeeded(saga, name, says) {
         needed.push(`${service} answers its ${input} with ${answers.join(' or ')}`);
   if (needed.length > 0)
     throw new Error(
-      `${name} cannot go while others build on it:\n${needed.map((line) => `  ${line}`).join('\n')}\nChange their rows in ${contracts.SAGA} first.`,
+      `${name} cannot go while others build on it; change their rows in ${contracts.SAGA} first:\n${needed.map((line) => `  ${line}`).join('\n')}`,
     );
 }

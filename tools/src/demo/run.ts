@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { expectedAfter } from '@pavane/contracts';
 import { cancel, type Order, place, read } from './client.js';
 import { type Scenario, SCENARIOS } from './scenarios.js';
 
@@ -11,8 +12,13 @@ export interface Shown {
 }
 
 const outcomeOf = (order: Order): string => order.reason ?? order.status;
-const isDone = (order: Order, scenario: Scenario): boolean =>
-  order.status !== 'pending' && scenario.echoes.every((echo) => order.history.some(({ event }) => event === echo));
+/** What an order must have seen by the end: of each list one event. */
+const awaited = (status: 'confirmed' | 'cancelled', { undone = [] }: Scenario): (readonly string[])[] => [
+  ...undone.map((event) => [event]),
+  ...expectedAfter(`orders.${status}`),
+];
+const isDone = ({ status, history }: Order, scenario: Scenario): boolean =>
+  status !== 'pending' && awaited(status, scenario).every((some) => history.some(({ event }) => some.includes(event)));
 
 /** Places every demo order at once and calls `onEnd` for each as soon as it has ended and been seen to. */
 export async function runDemo(url: string, onEnd: (shown: Shown) => void, withinMs = 60_000): Promise<Shown[]> {
@@ -40,7 +46,9 @@ export function timeline({ scenario, order, asExpected }: Shown): string {
   );
   const total = `${(order.total.amount / 100).toFixed(2)} ${order.total.currency}`;
   const verdict = asExpected ? '✔' : '✘';
-  const wanted = asExpected ? '' : `   (expected ${scenario.expected} with ${scenario.echoes.join(', ')})`;
+  const ending = scenario.expected === 'confirmed' ? 'confirmed' : 'cancelled';
+  const others = awaited(ending, scenario).map((some) => some.join(' or '));
+  const wanted = asExpected ? '' : `   (expected ${[scenario.expected, ...others].join(', ')})`;
   return [
     `  ${verdict} ${scenario.title}`,
     `     ${order.id}  ${total}  → ${outcomeOf(order)}${wanted}`,

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../local/settings.js';
 
@@ -16,7 +16,11 @@ const PATH: readonly (readonly [file: string, what: string])[] = [
 
 /** The reading guide. */
 export function readingGuide(): string {
-  const rows = PATH.map(([file, what]) => ({ file, what, lines: linesOf(readFileSync(join(ROOT, file), 'utf8')) }));
+  const rows = PATH.filter(([file]) => existsSync(join(ROOT, file))).map(([file, what]) => ({
+    file,
+    what,
+    lines: linesOf(readFileSync(join(ROOT, file), 'utf8')),
+  }));
   const total = rows.reduce((sum, { lines }) => sum + lines, 0);
   return `# Follow one order
 

@@ -44,6 +44,9 @@ export interface Evidence {
   traces: Map<string, Set<string>>;
 }
 
+/** Whether a service tells customers; a clone may be without it. */
+export const isNotification = (service: string): boolean => service === 'notification';
+
 /** Whatever a service keeps of orders stands in tables of its own with this column. */
 const TABLES_OF_ORDERS = `SELECT quote_ident(table_name) AS table FROM information_schema.columns
   WHERE table_schema = 'public' AND column_name = 'order_id'`;
@@ -86,9 +89,13 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
         'inventory',
         'SELECT sku, initial, available, reserved, sold FROM stock ORDER BY sku',
       ),
-      rows<Evidence['notifications'][number]>(
-        'notification',
-        'SELECT message_id AS "messageId", status FROM notifications',
+      Promise.all(
+        SERVICES.filter(isNotification).map((service) =>
+          rows<Evidence['notifications'][number]>(
+            service,
+            'SELECT message_id AS "messageId", status FROM notifications',
+          ),
+        ),
       ),
       everywhere<{ unpublished: number; quarantined: number }>(
         `SELECT count(*) FILTER (WHERE quarantined IS NULL)::int AS unpublished, count(quarantined)::int AS quarantined FROM messaging.outbox WHERE published_at IS NULL`,
@@ -103,7 +110,17 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
     const traces = new Map<string, Set<string>>();
     for (const { orderId, trace } of said) traces.set(orderId, (traces.get(orderId) ?? new Set()).add(trace ?? 'none'));
     const mails = new Map(Object.entries((counts.counts ?? counts) as Record<string, number>));
-    return { orders, elsewhere: elsewhere.flat(), stock, notifications, outboxes, ledger, mails, traces, ...broker };
+    return {
+      orders,
+      elsewhere: elsewhere.flat(),
+      stock,
+      notifications: notifications.flat(),
+      outboxes,
+      ledger,
+      mails,
+      traces,
+      ...broker,
+    };
   } finally {
     await Promise.all([...pools.values()].map((pool) => pool.end()));
   }

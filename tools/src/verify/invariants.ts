@@ -1,5 +1,5 @@
-import { expectedAfter, sourceOf } from '@pavane/contracts';
-import type { Evidence } from './evidence.js';
+import { expectedAfter, SERVICES, sourceOf } from '@pavane/contracts';
+import { type Evidence, isNotification } from './evidence.js';
 
 /** One promise of the platform, judged. */
 export interface Invariant {
@@ -24,7 +24,8 @@ const ANSWERING = new Set(ENDINGS.flatMap((ending) => expectedAfter(ending).map(
 
 /** Judges the evidence. Detail says what was counted; where a promise does not hold, the first few that break it. */
 export function judge(evidence: Evidence, expected: Expectations = {}): Invariant[] {
-  return [endings, answers, money, stock, notifications, rest, deadLetters, transitions, traces].map((invariant) =>
+  const told = SERVICES.some(isNotification) ? [notifications] : [];
+  return [endings, answers, money, stock, ...told, rest, deadLetters, transitions, traces].map((invariant) =>
     invariant(evidence, expected),
   );
 }
@@ -63,7 +64,7 @@ function answers({ orders }: Evidence): Invariant {
             .filter((some) => !some.some((answer) => history.includes(answer)))
             .map((some) => `order ${id} is ${status}, and nobody said ${some.join(' or ')}`),
     ),
-    `${[...ANSWERING].join(', ')} answered`,
+    ANSWERING.size > 0 ? `${[...ANSWERING].join(', ')} answered` : 'none does',
   );
 }
 
