@@ -1,6 +1,6 @@
 import { covers } from './provisioning/danger.js';
 import { defaultDurable, lastToken, subjectMatches } from './subject.js';
-import { isUuidV7, uuidv7 } from './uuid.js';
+import { isUuidV7, uuidv7 } from './publish/uuid.js';
 
 describe('a subject', () => {
   it.each([

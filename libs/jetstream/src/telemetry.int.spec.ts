@@ -5,11 +5,11 @@ import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import { TracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { eventually } from '@pavane/testing';
 import { lastValueFrom } from 'rxjs';
-import { JetStreamRecord } from './jetstream.record.js';
+import { JetStreamRecord } from './publish/jetstream.record.js';
 import { Broker } from './testing/broker.js';
 import { CANCELLED, CREATED, durablesOf, gate, on } from './testing/handlers.js';
 import { Service } from './testing/service.js';
-import { uuidv7 } from './uuid.js';
+import { uuidv7 } from './publish/uuid.js';
 
 class OnDemand extends MetricReader {
   protected override async onForceFlush(): Promise<void> {}

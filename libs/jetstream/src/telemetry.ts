@@ -10,7 +10,7 @@ import {
   type BatchObservableCallback,
   type Span,
 } from '@opentelemetry/api';
-import type { CloudEvent } from './envelope.js';
+import type { CloudEvent } from './publish/envelope.js';
 import { toError } from './errors.js';
 
 const NAME = '@pavane/jetstream';

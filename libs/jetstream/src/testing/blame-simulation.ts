@@ -1,4 +1,4 @@
-import { type Attempts, Blame, type BlamePolicy } from '../blame.js';
+import { type Attempts, Blame, type BlamePolicy } from '../failures/blame.js';
 
 /** What a handler that is started at this moment comes to. */
 export type Outcome = 'handled' | 'failed' | 'unavailable';

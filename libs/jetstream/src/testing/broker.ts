@@ -3,11 +3,11 @@ import { connect, headers as newHeaders, type NatsConnection } from '@nats-io/tr
 import { Logger } from '@nestjs/common';
 import { eventually } from '@pavane/testing';
 import { startNats, type NatsServer } from '@pavane/testing/servers';
-import { toHeaders } from '../envelope.js';
+import { toHeaders } from '../publish/envelope.js';
 import { apply, type Topology } from '../provisioning.js';
 import { lastToken } from '../subject.js';
-import { uuidv7 } from '../uuid.js';
-import { roomDurable, roomSubject } from '../waiting-room.js';
+import { uuidv7 } from '../publish/uuid.js';
+import { roomDurable, roomSubject } from '../failures/waiting-room.js';
 
 Logger.overrideLogger(process.env['TEST_LOGS'] ? ['log', 'error', 'warn', 'debug'] : false);
 

@@ -1,9 +1,9 @@
 /** A service whose handler takes its own process down when told to. Run by a test as a process of its own. */
-import { JetStreamConnection } from '../connection.js';
-import type { JetStreamContext } from '../jetstream.context.js';
-import { JetStreamServer } from '../jetstream.server.js';
-import type { JetStreamOptions } from '../options.js';
-import { JetStreamPublisher } from '../publisher.js';
+import { JetStreamConnection } from '../connection/connection.js';
+import type { JetStreamContext } from '../nest/jetstream.context.js';
+import { JetStreamServer } from '../nest/jetstream.server.js';
+import type { JetStreamOptions } from '../nest/options.js';
+import { JetStreamPublisher } from '../publish/publisher.js';
 
 const options: JetStreamOptions = { service: 'payment', connection: { servers: process.argv[2]! } };
 const connection = new JetStreamConnection(options);

@@ -1,11 +1,11 @@
 import { Controller, type Type } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
-import type { HandlerPolicy } from '../binding.js';
-import { JetStreamEvent } from '../jetstream-event.decorator.js';
-import type { Subscription } from '../subscription.js';
+import type { HandlerPolicy } from '../consume/binding.js';
+import { JetStreamEvent } from '../nest/jetstream-event.decorator.js';
+import type { Subscription } from '../nest/subscription.js';
 
 export { gate } from './gate.js';
-import { JetStreamContext } from '../jetstream.context.js';
+import { JetStreamContext } from '../nest/jetstream.context.js';
 
 export type Handler = (data: Record<string, unknown>, context: JetStreamContext) => unknown;
 

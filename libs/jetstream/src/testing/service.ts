@@ -2,13 +2,13 @@ import type { Type } from '@nestjs/common';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import type { INestMicroservice } from '@nestjs/common';
-import { JetStreamConnection } from '../connection.js';
-import { JetStreamHealth } from '../health.js';
-import { JetStreamClient } from '../jetstream.client.js';
-import { JetStreamModule } from '../jetstream.module.js';
-import { JetStreamServer } from '../jetstream.server.js';
-import type { JetStreamOptions } from '../options.js';
-import { JetStreamPublisher } from '../publisher.js';
+import { JetStreamConnection } from '../connection/connection.js';
+import { JetStreamHealth } from '../connection/health.js';
+import { JetStreamClient } from '../requests/jetstream.client.js';
+import { JetStreamModule } from '../nest/jetstream.module.js';
+import { JetStreamServer } from '../nest/jetstream.server.js';
+import type { JetStreamOptions } from '../nest/options.js';
+import { JetStreamPublisher } from '../publish/publisher.js';
 
 /** A Nest application with the transport and the given controllers, running until disposed. */
 export class Service implements AsyncDisposable {
