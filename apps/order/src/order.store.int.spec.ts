@@ -1,4 +1,4 @@
-import { CANCEL_REASONS, outboundOf } from '@pavane/contracts';
+import { expectedAfter, CANCEL_REASONS, outboundOf } from '@pavane/contracts';
 import { Participant, transaction } from '@pavane/outbox';
 import { applyMigrations, type PostgresServer, startPostgres } from '@pavane/testing/servers';
 import { Pool } from 'pg';
@@ -69,7 +69,13 @@ const stored = async (orderId: string) => (await transaction(pool, (tx) => store
 const historyOf = async (orderId: string) =>
   (await pool.query('SELECT version, event FROM history WHERE order_id = $1 ORDER BY version', [orderId])).rows;
 async function live(orderId: string, ...steps: Step[]): Promise<void> {
-  for (const message of [placing(orderId), ...steps.map((step) => about(orderId, step))])
+  // Who was told by notification was answered by everybody else who has to.
+  const others = steps.includes('sent') ? expectedAfter('orders.confirmed', [messages.sent.type]) : [];
+  for (const message of [
+    placing(orderId),
+    ...steps.map((step) => about(orderId, step)),
+    ...others.map(([type]) => ({ type, orderId, data: {} }) as OrderMessage),
+  ])
     await participant().handle(message);
 }
 

@@ -53,19 +53,19 @@ const decisions: Decisions<'order', Order, Fact, OrderCommands, Unanswered<'orde
   cancel: (_, order) => cancelled(order, 'customer_request'),
   'timers.deadline': (_, order) => cancelled(order, 'deadline_passed'),
   'payments.failed': ({ type, data }, order) => [
-    ...noted(order, type),
+    ...note(order, type),
     ...cancelled(order, data.reason === 'deadline_passed' ? data.reason : 'payment_failed'),
   ],
-  'inventory.rejected': ({ type }, order) => [...noted(order, type), ...cancelled(order, 'out_of_stock')],
+  'inventory.rejected': ({ type }, order) => [...note(order, type), ...cancelled(order, 'out_of_stock')],
   'inventory.reserved': ({ type }, order) => [
-    ...noted(order, type),
+    ...note(order, type),
     ...(order.status === 'pending' ? [confirmation(order)] : []),
   ],
   resay: (_, order) =>
     order.status === 'confirmed' ? [confirmation(order)] : order.reason ? [cancellation(order, order.reason)] : [],
 };
 /** What follows from a message for an order; what others did and needs no answer is noted. */
-export const decide = decideBy(decisions, ({ type }, order) => noted(order, type));
+export const decide = decideBy(decisions, ({ type }, order) => note(order, type));
 
 const creation = ({ idempotencyKey: _key, fingerprint: _fingerprint, deadlineAt, ...order }: PlacedOrder) => ({
   type: 'orders.created' as const,
@@ -87,7 +87,7 @@ function cancellation(order: Order, reason: CancelReason) {
 /** The first to come while the order is pending ends it; everyone after finds it ended. */
 const cancelled = (order: Order, reason: CancelReason) =>
   known(order) && order.status === 'pending' ? [cancellation(order, reason)] : [];
-const noted = (order: Order, event: string): Fact[] =>
+const note = (order: Order, event: string): Fact[] =>
   known(order) && !order.noted.includes(event) ? [{ type: 'noted', event }] : [];
 
 function known(order: Order): PlacedOrder {
@@ -128,15 +128,7 @@ function ended(order: Order, entry: string, status: 'confirmed' | 'cancelled', r
 }
 
 /** Whether everybody who has to act on the order's ending was seen to. */
-export function isEchoed({ status, ...order }: Pick<Order, 'status' | 'noted'>): boolean {
-  if (status === 'pending') return false;
-  const heard = (event: string) => order.noted.includes(event);
-  const undone =
-    (!heard('payments.completed') || heard('payments.refunded')) &&
-    (!heard('inventory.reserved') || heard('inventory.released'));
-  return (
-    expectedAfter(`orders.${status}`).every((answers) => answers.some(heard)) && (status === 'confirmed' || undone)
-  );
-}
+export const isEchoed = ({ status, noted }: Pick<Order, 'status' | 'noted'>): boolean =>
+  status !== 'pending' && expectedAfter(`orders.${status}`, noted).length === 0;
 
 export const newOrder = (id: string): Order => ({ id, version: 0, status: 'pending', noted: [], entries: [] });

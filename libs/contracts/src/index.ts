@@ -32,7 +32,6 @@ export {
   subjectOf,
   subscriptionsOf,
   topology,
-  type HandlerName,
   type Listening,
   type TopologyOptions,
 } from './topology.js';

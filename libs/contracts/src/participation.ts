@@ -1,4 +1,4 @@
-import type { Event, EventData, EventType } from './events/index.js';
+import { type Event, type EventData, type EventType, undoneBy } from './events/index.js';
 import { saga } from './saga.js';
 
 type Saga = typeof saga;
@@ -99,13 +99,18 @@ export const answersTo = (event: EventType): { service: Service; answers: readon
   });
 
 /**
- * What order has to hear of after an ending: of each list one event. Who says one of several always says one; a single
- * answer to a cancellation undoes something, and is said only where there is something to undo.
+ * What order has still to hear of after an ending, given what it has heard: of each list one event. Expected is whoever
+ * publishes nothing but what order subscribes to; an answer that undoes something, only where that was done.
  */
-export const expectedAfter = (ending: 'orders.confirmed' | 'orders.cancelled'): (readonly EventType[])[] =>
+export const expectedAfter = (
+  ending: 'orders.confirmed' | 'orders.cancelled',
+  heard: readonly string[],
+): (readonly EventType[])[] =>
   answersTo(ending)
-    .map(({ answers }) => answers.filter((answer) => heardBy('order').includes(answer)))
-    .filter(({ length }) => length > (ending === 'orders.cancelled' ? 1 : 0));
+    .filter(({ answers }) => answers.every((answer) => heardBy('order').includes(answer)))
+    .map(({ answers }) => answers)
+    .filter((answers) => answers.map(undoneBy).every((undone) => undone === undefined || heard.includes(undone)))
+    .filter((answers) => !answers.some((answer) => heard.includes(answer)));
 
 /** The events a service hears, in the table's order. */
 export const heardBy = (service: Service): EventType[] =>

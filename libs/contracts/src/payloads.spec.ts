@@ -13,7 +13,7 @@ const created = {
   paymentMethod: 'card_ok',
   deadlineAt: '2030-01-01T12:15:00.000Z',
 };
-const right: { [T in EventType]?: object } = {
+const right: Readonly<Record<string, object>> = {
   'orders.created': created,
   'orders.confirmed': { email, total, items },
   'orders.cancelled': { reason: CANCEL_REASONS[0], email, total },

@@ -45,10 +45,16 @@ describe('the saga', () => {
         { service: 'notification', answers: told },
       ]),
     );
-    expect(expectedAfter('orders.confirmed')).toContainEqual(told);
-    expect(expectedAfter('orders.cancelled')).toContainEqual(told);
-    for (const undone of [['payments.refunded'], ['inventory.released']])
-      expect(expectedAfter('orders.cancelled')).not.toContainEqual(undone);
+    expect(expectedAfter('orders.confirmed', [])).toContainEqual(told);
+    for (const answer of told) expect(expectedAfter('orders.confirmed', [answer])).not.toContainEqual(told);
+    for (const [done, undone] of [
+      ['payments.completed', 'payments.refunded'],
+      ['inventory.reserved', 'inventory.released'],
+    ] as const) {
+      expect(expectedAfter('orders.cancelled', [])).not.toContainEqual([undone]);
+      expect(expectedAfter('orders.cancelled', [done])).toContainEqual([undone]);
+      expect(expectedAfter('orders.cancelled', [done, undone])).not.toContainEqual([undone]);
+    }
   });
 
   it('tells the customer of every ending', () => {

@@ -21,7 +21,7 @@ export interface Listening {
 /** The stream that holds an event until each of its listeners has acknowledged it. */
 export const streamOf = (type: EventType): 'SAGA' | 'TIMERS' => (type.startsWith('timers.') ? 'TIMERS' : 'SAGA');
 
-/** Where and as whom `service` hears `type`; the argument of `@JetStreamEvent`. */
+/** Where and as whom `service` hears `type`. */
 export const hears = <S extends Service>(service: S, type: Heard<S>): Listening => ({
   stream: streamOf(type),
   subject: `${type}.*`,

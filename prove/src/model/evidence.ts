@@ -25,6 +25,7 @@ export function evidenceOf({
       items: placed!.items,
       history,
     })),
+    since: Object.fromEntries(services.map(({ participant: { service } }) => [service, new Date(0)])),
     elsewhere: [
       ...[...payment.rows.keys()].map((orderId) => ({ service: 'payment' as const, orderId })),
       ...[...inventory.warehouse.reservations.keys()].map((orderId) => ({ service: 'inventory' as const, orderId })),

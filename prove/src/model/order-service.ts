@@ -9,6 +9,7 @@ import {
   type PlacedOrder,
 } from '@pavane/order/rules';
 import type { Said } from './broker.js';
+import { unmodelledAnswers } from './modelled.js';
 import { type Delivery, ModelParticipant, type Table } from './participant.js';
 import { ModelService, type Surroundings } from './service.js';
 import type { Process, Work } from './work.js';
@@ -46,7 +47,8 @@ export class OrderService extends ModelService<Order, OrderMessage, OrderFact> i
   save(id: string, order: Order): void {
     const before = this.rows.get(id);
     if (!before && this.byKey(order.placed!.idempotencyKey)) throw new Error('the idempotency key is taken');
-    const due = order.status === 'pending' || isEchoed(order) ? undefined : this.around.clock.ms + ECHO_WITHIN_MS;
+    const seen = { ...order, noted: [...order.noted, ...unmodelledAnswers] };
+    const due = order.status === 'pending' || isEchoed(seen) ? undefined : this.around.clock.ms + ECHO_WITHIN_MS;
     const history = [...(before?.history ?? []), ...order.entries];
     const echoDueAt = due && Math.max(due, before?.echoDueAt ?? 0);
     this.rows.set(id, { order, history, echoDueAt, resaid: before?.resaid ?? 0 });

@@ -6,8 +6,6 @@ export interface Scenario {
   items: { sku: string; quantity: number }[];
   paymentMethod: string;
   expected: 'confirmed' | CancelReason;
-  /** What has to be undone before the order counts as seen to; that its ending is answered goes without saying. */
-  undone?: string[];
   /** Whether the customer cancels as soon as it is accepted. */
   cancels?: boolean;
 }
@@ -37,7 +35,6 @@ export const SCENARIOS: readonly Scenario[] = [
     ],
     paymentMethod: 'card_ok',
     expected: 'out_of_stock',
-    undone: ['payments.refunded'],
   },
   {
     title: 'a lantern the customer thinks better of',

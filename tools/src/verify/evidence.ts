@@ -13,6 +13,8 @@ export interface OrderEvidence {
   amount: number;
   items: OrderItem[];
   history: string[];
+  /** Absent where nobody keeps it. */
+  endedAt?: Date | null;
 }
 
 export interface ChargeEvidence {
@@ -27,6 +29,8 @@ export interface ChargeEvidence {
 /** Everything the invariants are judged by, read from where it happened: databases, provider, mail sink and broker. */
 export interface Evidence {
   orders: OrderEvidence[];
+  /** The services that are there, and when the database of each was made: nobody was there to answer before. */
+  since: Partial<Record<Service, Date>>;
   /** Order ids other services know. */
   elsewhere: { service: Service; orderId: string }[];
   ledger: { charges: ChargeEvidence[] };
@@ -71,16 +75,18 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
         )
       ).flat();
 
-    const [orders, elsewhere, stock, notifications, outboxes, said, ledger, counts, broker] = await Promise.all([
+    const [orders, elsewhere, stock, notifications, made, outboxes, said, ledger, counts, broker] = await Promise.all([
       rows<OrderEvidence>(
         'order',
-        `SELECT id, status, reason, version, amount, items,
+        `SELECT id, status, reason, version, amount, items, ended_at AS "endedAt",
            (SELECT coalesce(array_agg(event ORDER BY h.version), '{}') FROM history h WHERE order_id = id) AS history FROM orders`,
       ),
       Promise.all(
         SERVICES.filter((service) => service !== 'order').map(async (service) => {
           const tables = await rows<{ table: string }>(service, TABLES_OF_ORDERS);
-          const known = tables.map(({ table }) => `SELECT order_id AS "orderId" FROM ${table}`);
+          const known = tables.map(
+            ({ table }) => `SELECT order_id::text AS "orderId" FROM ${table} WHERE order_id IS NOT NULL`,
+          );
           const found = known.length > 0 ? await rows<{ orderId: string }>(service, known.join(' UNION ')) : [];
           return found.map(({ orderId }) => ({ service, orderId }));
         }),
@@ -97,6 +103,7 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
           ),
         ),
       ),
+      everywhere<{ at: Date }>('SELECT min(finished_at) AS at FROM _prisma_migrations'),
       everywhere<{ unpublished: number; quarantined: number }>(
         `SELECT count(*) FILTER (WHERE quarantined IS NULL)::int AS unpublished, count(quarantined)::int AS quarantined FROM messaging.outbox WHERE published_at IS NULL`,
       ),
@@ -110,8 +117,10 @@ export async function collect(addresses: Addresses): Promise<Evidence> {
     const traces = new Map<string, Set<string>>();
     for (const { orderId, trace } of said) traces.set(orderId, (traces.get(orderId) ?? new Set()).add(trace ?? 'none'));
     const mails = new Map(Object.entries((counts.counts ?? counts) as Record<string, number>));
+    const since = Object.fromEntries(made.map(({ service, at }) => [service, at])) as Evidence['since'];
     return {
       orders,
+      since,
       elsewhere: elsewhere.flat(),
       stock,
       notifications: notifications.flat(),

@@ -1,4 +1,4 @@
-import { expectedAfter, SERVICES, sourceOf } from '@pavane/contracts';
+import { answersTo, expectedAfter, type Service, SERVICES, sourceOf } from '@pavane/contracts';
 import { type Evidence, isNotification } from './evidence.js';
 
 /** One promise of the platform, judged. */
@@ -20,7 +20,7 @@ export interface Expectations {
 const euros = (cents: number): string => (cents / 100).toFixed(2);
 const sum = (numbers: Iterable<number>): number => [...numbers].reduce((a, b) => a + b, 0);
 const ENDINGS = ['orders.confirmed', 'orders.cancelled'] as const;
-const ANSWERING = new Set(ENDINGS.flatMap((ending) => expectedAfter(ending).map(([answer]) => sourceOf(answer!))));
+const ANSWERING = SERVICES.filter((name) => ENDINGS.flatMap(answersTo).some(({ service }) => service === name));
 
 /** Judges the evidence. Detail says what was counted; where a promise does not hold, the first few that break it. */
 export function judge(evidence: Evidence, expected: Expectations = {}): Invariant[] {
@@ -54,17 +54,21 @@ function endings({ orders, elsewhere }: Evidence, { accepted = [] }: Expectation
   );
 }
 
-function answers({ orders }: Evidence): Invariant {
+function answers({ orders, since }: Evidence): Invariant {
+  const wasThere = (service: Service, endedAt: Date | null | undefined) => {
+    const at = since[service];
+    return at !== undefined && (!endedAt || at <= endedAt);
+  };
   return judged(
     'every service that answers an ending did',
-    orders.flatMap(({ id, status, history }) =>
+    orders.flatMap(({ id, status, history, endedAt }) =>
       status === 'pending'
         ? []
-        : expectedAfter(`orders.${status}`)
-            .filter((some) => !some.some((answer) => history.includes(answer)))
+        : expectedAfter(`orders.${status}`, history)
+            .filter(([answer]) => wasThere(sourceOf(answer!), endedAt))
             .map((some) => `order ${id} is ${status}, and nobody said ${some.join(' or ')}`),
     ),
-    ANSWERING.size > 0 ? `${[...ANSWERING].join(', ')} answered` : 'none does',
+    ANSWERING.length > 0 ? `${ANSWERING.join(', ')} answered` : 'none does',
   );
 }
 
