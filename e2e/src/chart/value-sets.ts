@@ -6,13 +6,22 @@ import { CHART, VALUES_KEYS } from './helm.js';
 
 const set = (...values: string[]): string[] => values.flatMap((value) => ['--set', value]);
 const { publicKeys } = parse(readFileSync(VALUES_KEYS, 'utf8')).nats as { publicKeys: Record<string, string[]> };
-/** Keys for every user; a service that came later has that of the operator, since nobody signs in. */
+/** Public keys whose seeds nobody has, for services that came later. */
+const SPARE = [
+  'UDGD3TK57IXVILDP6HLOWYI6YV3MIUEIBRK44ZOII7HAC5VN7AOT2L2H',
+  'UAXKSOSK4JMBRUSENYLI2HZJCKFT6VQUCTPHXCIQGFQ5475YVOEVTMON',
+  'UB4V6A3VCOTDD3FJYJFQV5RZCG4F7X6PJAQXJK5UBTRC2MR5FU5T6L6R',
+  'UAZXVZTN3HVCHHPC2JQEGK5LRJBCA3IZHSUZMV7XWARLV7GC6TPZTBNV',
+  'UD6X4WDTU7VFH7YQAVE6RFMQYRBIQK4JHX5W3ZOKI62EB55YY7VJMFZM',
+  'UCAJWR2AD2ZHV57I5PYJNYXAALVB6GRTJXTZVWOL43DYZUOPC5A4YDZ3',
+];
+/** A key for every user. */
 const keys = [
   '-f',
   VALUES_KEYS,
   ...set(
     ...SERVICES.filter((service) => !publicKeys[service]).map(
-      (service) => `nats.publicKeys.${service}={${publicKeys['operator']!.join()}}`,
+      (service, i) => `nats.publicKeys.${service}={${SPARE[i % SPARE.length]}}`,
     ),
   ),
 ];
