@@ -1,5 +1,6 @@
 // Reads and changes the files of libs/contracts in which services and events are listed. They are formatted by oxfmt, which
-// is what these expressions go by.
+// is what these expressions go by: a definition ends on its first line, or on the first line that is `  },`. A change throws
+// where it finds nothing to change.
 
 export const SAGA = 'libs/contracts/src/saga.ts';
 export const SERVICES = 'libs/contracts/src/services.ts';
@@ -32,60 +33,54 @@ export const withService = (source, name, rows) =>
   );
 
 export const withoutService = (source, name) =>
-  source.replace(new RegExp(`^ {2}${name}: \\{\\n[^]*?^ {2}\\},\\n`, 'm'), '');
+  changed(source, new RegExp(`^ {2}${name}: \\{\\n[^]*?^ {2}\\},\\n`, 'm'), () => '', `${SAGA}: the service ${name}`);
 
 /** The table with one more row, last of its service. */
-export function withRow(source, service, input, says) {
-  const block = new RegExp(`^ {2}${service}: \\{\\n[^]*?(?=^ {2}\\},$)`, 'm');
-  if (!block.test(source)) throw new Error(`${SAGA} has no service ${service}`);
-  return source.replace(block, (found) => found + rowText(input, says));
-}
+export const withRow = (source, service, input, says) =>
+  changed(
+    source,
+    new RegExp(`^ {2}${service}: \\{\\n[^]*?(?=^ {2}\\},$)`, 'm'),
+    (found) => found + rowText(input, says),
+    `${SAGA}: the service ${service}`,
+  );
 
+/** The table without an input, whoever has it. */
 export const withoutRow = (source, input) =>
-  source.replaceAll(new RegExp(`^ {4}'${input.replaceAll('.', '\\.')}': \\[[^\\]]*\\],\\n`, 'gm'), '');
-
-/** The table without an event among what anybody publishes. */
-export function withoutAnswer(source, event) {
-  const quoted = `'${event.replaceAll('.', '\\.')}'`;
-  return source.replaceAll(new RegExp(`${quoted}, |, ${quoted}|${quoted}(?=\\])`, 'g'), '');
-}
+  changed(
+    source,
+    new RegExp(`^ {4}'${escaped(input)}': \\[[^\\]]*\\],\\n`, 'gm'),
+    () => '',
+    `${SAGA}: a row '${input}'`,
+  );
 
 /** The table with one more event among what a service publishes in answer to an input. */
-export function withAnswer(source, service, input, event) {
-  const row = new RegExp(
-    `(^ {2}${service}: \\{\\n(?:(?!^ {2}\\},$)[^])*?^ {4}'${input.replaceAll('.', '\\.')}': \\[)([^\\]]*)(?=\\])`,
-    'm',
-  );
-  return source.replace(
-    row,
+export const withAnswer = (source, service, input, event) =>
+  changed(
+    source,
+    new RegExp(`(^ {2}${service}: \\{\\n(?:(?!^ {2}\\},$)[^])*?^ {4}'${escaped(input)}': \\[)([^\\]]*)(?=\\])`, 'm'),
     (_, before, says) => `${before}${says.trim() ? `${says.trim().replace(/,$/, '')}, ` : ''}'${event}'`,
-  );
-}
-
-/** The definitions with the version after the present one, which carries what the present one does. */
-export const withNextVersion = (source, event) =>
-  source.replace(
-    new RegExp(`^ {2}'${event.replaceAll('.', '\\.')}': \\{[^]*?\\n?(?: {2})?\\},\\n(?= {2}'|\\} as)`, 'm'),
-    (definition) => {
-      const version = Number(/version: (\d+)/.exec(definition)[1]);
-      const next = definition.replace(/version: \d+/, `version: ${version + 1}`);
-      return next.includes('earlier: {')
-        ? next.replace('earlier: {', `earlier: { ${version}: (data) => data,`)
-        : next.replace(/,?\s*\},\n$/, `, earlier: { ${version}: (data) => data } },\n`);
-    },
+    `${SAGA}: the row '${input}' of ${service}`,
   );
 
 /** The port of each service. */
 export const portsIn = (source) =>
   new Map([...source.matchAll(/^ {2}(\w+): \{\s*port: (\d+)/gm)].map(([, name, port]) => [name, Number(port)]));
 
+/** The port of each simulator that a service brings along. */
+export const simulatorsIn = (source) =>
+  new Map(
+    [...source.matchAll(/^(?! *readonly).*\bsimulators: \{([^}]*)\}/gm)].flatMap(([, some]) =>
+      [...some.matchAll(/([\w-]+)'?: (\d+)/g)].map(([, name, port]) => [name, Number(port)]),
+    ),
+  );
+
 export const withPort = (source, name, port) =>
   inserted(source, /^\} satisfies Record<Service, Definition>;/m, `  ${name}: { port: ${port} },\n`, SERVICES);
 
 export const withoutPort = (source, name) =>
-  source.replace(new RegExp(`^ {2}${name}: \\{(?:.*\\},\\n|\\n[^]*?^ {2}\\},\\n)`, 'm'), '');
+  changed(source, definition(name), () => '', `${SERVICES}: the service ${name}`);
 
-/** Values of the chart without those of a service. */
+/** Values of the chart without those of a service; there may be none. */
 export const withoutValues = (source, name) => source.replace(new RegExp(`^ {2}${name}:.*\\n(?: {4}.*\\n)*`, 'm'), '');
 
 /** The events that are defined. */
@@ -99,38 +94,125 @@ export const classOf = (event) =>
     .join('');
 
 export function withEvents(source, domain, events) {
-  const imports = `import { ${events.map(classOf).join(', ')} } from './${domain}.js';\n`;
+  const names = events.map(classOf).join(', ');
   const rows = events.map((event) => `  '${event}': { version: 1, payload: ${classOf(event)} },\n`).join('');
-  return inserted(
-    inserted(source, /^\n\/\*\* Makes of what/m, imports, EVENTS),
-    /^\} as const satisfies Record<string, Definition>;/m,
-    rows,
-    EVENTS,
-  );
+  const imported = isImported(source, domain)
+    ? changed(
+        source,
+        new RegExp(`,?\\s*\\} from '\\./${domain}\\.js';`),
+        () => `, ${names} } from './${domain}.js';`,
+        `${EVENTS}: the import of ${domain}.js`,
+      )
+    : inserted(source, /^\n\/\*\* Makes of what/m, `import { ${names} } from './${domain}.js';\n`, EVENTS);
+  return inserted(imported, /^\} as const satisfies Record<string, Definition>;/m, rows, EVENTS);
 }
 
+/** The definitions with the version after the present one, which carries what the present one does. */
+export const withNextVersion = (source, event) =>
+  changed(
+    source,
+    eventDefinition(event),
+    (present) => {
+      const what = `${EVENTS}: in '${event}'`;
+      let version;
+      const next = changed(
+        present,
+        /version: (\d+)/,
+        (_, number) => `version: ${(version = Number(number)) + 1}`,
+        `${what} a version: <number>`,
+      );
+      return /\bearlier:/.test(next)
+        ? changed(next, /earlier: \{/, (found) => `${found} ${version}: (data) => data,`, `${what} earlier: {`)
+        : changed(
+            next,
+            /payload: \w+/,
+            (found) => `${found}, earlier: { ${version}: (data) => data }`,
+            `${what} a payload: <class>`,
+          );
+    },
+    `${EVENTS}: the event '${event}'`,
+  );
+
+/** The definitions without an event, and without the import of its payload where no other event carries the same. */
 export function withoutEvent(source, event) {
-  const name = classOf(event);
-  return source
-    .replace(new RegExp(`^ {2}'${event.replaceAll('.', '\\.')}': \\{[^]*?\\},\\n`, 'm'), '')
-    .replaceAll(/^import \{([^}]*)\} from (.*);\n/gm, (whole, names, from) => {
-      const left = names.split(',').flatMap((one) => (one.trim() && one.trim() !== name ? [one.trim()] : []));
-      return left.length === names.split(',').filter((one) => one.trim()).length
-        ? whole
-        : left.length > 0
-          ? `import { ${left.join(', ')} } from ${from};\n`
-          : '';
-    });
+  const { name } = payloadOf(source, event);
+  const left = changed(source, eventDefinition(event), () => '', `${EVENTS}: the event '${event}'`);
+  return carries(left, name) ? left : withoutUnusedImports(left);
+}
+
+/** The class of what an event carries, and the file in libs/contracts/src/events that has it, without its ending. */
+export function payloadOf(source, event) {
+  const [, name] = located(source, eventDefinition(event), `the event '${event}'`)[0].match(/payload: (\w+)/) ?? [];
+  if (!name) throw new Error(`${EVENTS}: '${event}' does not say payload: <class>`);
+  const [, file] = located(
+    source,
+    new RegExp(`^import \\{[^}]*\\b${name}\\b[^}]*\\} from '\\./(.*)\\.js';`, 'm'),
+    name,
+  );
+  return { name, file };
+}
+
+/** Whether an event carries a class. */
+export const carries = (source, name) => new RegExp(`payload: ${name}\\b`).test(source);
+
+/** Whether anything is imported from a file beside the definitions. */
+export const isImported = (source, file) => source.includes(`from './${file}.js';`);
+
+/** A file of payloads without one of them, what was said about it, and the imports that it alone used. */
+export const withoutClass = (source, name) =>
+  withoutUnusedImports(
+    changed(
+      source,
+      new RegExp(`^(?:/\\*\\*(?:(?!\\*/)[^])*\\*/\\n)?export class ${name}\\b(?:.*\\{\\}\\n|[^]*?^\\}\\n)\\n?`, 'm'),
+      () => '',
+      `libs/contracts/src/events: the class ${name}`,
+    ),
+  );
+
+export function withoutUnusedImports(source) {
+  const text = source.replaceAll(/^import [^;]*;\n/gm, '');
+  return source.replaceAll(/^import (type )?\{([^}]*)\} from (.*);\n/gm, (whole, type = '', names, from) => {
+    const all = names.split(',').flatMap((name) => name.trim() || []);
+    const used = all.filter((name) => new RegExp(`\\b${name.split(/\s/).at(-1)}\\b`).test(text));
+    if (used.length === all.length) return whole;
+    return used.length > 0 ? `import ${type}{ ${used.join(', ')} } from ${from};\n` : '';
+  });
 }
 
 export const withExport = (source, domain) => {
-  const line = `export * from './events/${domain}.js';\n`;
+  const line = exportText(domain);
   return source.includes(line) ? source : inserted(source, /^export \* from '\.\/events\/values\.js';/m, line, INDEX);
 };
 
-export const withoutExport = (source, domain) => source.replace(`export * from './events/${domain}.js';\n`, '');
+export const withoutExport = (source, domain) =>
+  changed(source, exportText(domain), () => '', `${INDEX}: the export of events/${domain}.js`);
+
+const exportText = (domain) => `export * from './events/${domain}.js';\n`;
+
+const escaped = (text) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+
+const definition = (key) => new RegExp(`^ {2}${key}: \\{(?:.*\\},\\n|\\n[^]*?^ {2}\\},\\n)`, 'm');
+const eventDefinition = (event) => definition(`'${escaped(event)}'`);
+
+function located(source, pattern, what) {
+  const match = pattern.exec(source);
+  if (!match) throw new Error(`${EVENTS}: ${what} was not found; it may not be formatted: npx oxfmt ${EVENTS}`);
+  return match;
+}
+
+/** @throws Error that names what is missing, and its file */
+function changed(source, pattern, by, what) {
+  let matched = false;
+  const result = source.replace(pattern, (...match) => {
+    matched = true;
+    return by(...match);
+  });
+  if (!matched)
+    throw new Error(`${what} was not found, and nothing is changed; format the file (npm run format) first`);
+  return result;
+}
 
 function inserted(source, before, text, file) {
   if (!before.test(source)) throw new Error(`${file} is not as it was made: ${before} is not in it`);
-  return source.replace(before, (found) => text + found);
+  return source.replace(before, (match) => text + match);
 }
