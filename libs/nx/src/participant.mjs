@@ -3,9 +3,9 @@ import { generateFiles, joinPathFragments } from '@nx/devkit';
 import * as contracts from './contracts.mjs';
 import { define, isFailure, listOf, wrongName } from './events.mjs';
 import { finish } from './finish.mjs';
+import { ownerOf, reservedName } from './names.mjs';
 
-/** A service that asks nobody outside: what every app has in common is taken from it. */
-const MODEL = 'apps/inventory';
+/** What every app has in common. */
 const FILES = ['tsconfig.json', 'tsconfig.build.json', 'prisma.config.ts', 'prisma/migrations/migration_lock.toml'];
 
 /** `nx g participant shipping --hears orders.confirmed --says shipments.dispatched,shipments.failed`. */
@@ -14,8 +14,8 @@ export default async function participant(tree, options) {
   const [hears, says, heardBy] = [options.hears, options.says, options.heardBy].map(listOf);
   const read = (file) => tree.read(file, 'utf8');
   const saga = contracts.sagaIn(read(contracts.SAGA));
-  const ports = contracts.portsIn(read(contracts.SERVICES));
-  const port = options.port ?? Math.max(...ports.values()) + 1;
+  const port = options.port ?? nextPort(tree);
+  const model = modelIn(tree);
   refuseWhatIsWrong({
     tree,
     name,
@@ -23,7 +23,6 @@ export default async function participant(tree, options) {
     says,
     heardBy,
     saga,
-    ports,
     port,
     defined: contracts.eventsIn(read(contracts.EVENTS)),
   });
@@ -64,24 +63,58 @@ export default async function participant(tree, options) {
     first,
     isFailure,
   };
-  const { dependencies, devDependencies = {} } = JSON.parse(read(`${MODEL}/package.json`));
+  const { dependencies, devDependencies = {} } = JSON.parse(read(`${model}/package.json`));
   generateFiles(tree, join(import.meta.dirname, 'participant/files'), directory, {
     ...names,
     dependencies: Object.fromEntries(Object.entries(dependencies).filter(([one]) => one !== '@nestjs/swagger')),
     devDependencies: { ...devDependencies, uuid: JSON.parse(read('libs/outbox/package.json')).dependencies.uuid },
   });
-  for (const file of FILES) tree.write(joinPathFragments(directory, file), read(`${MODEL}/${file}`));
-  if (tree.exists('e2e/src/harness/platform.ts') && says.length > 0 && heardBy.includes('order'))
+  for (const file of FILES) tree.write(joinPathFragments(directory, file), read(`${model}/${file}`));
+  const happened = eventsOfConfirmed(saga);
+  const answers = says.length > 0 && hears.some((event) => happened.has(event));
+  if (tree.exists('e2e/src/harness/platform.ts') && answers && heardBy.includes('order'))
     generateFiles(tree, join(import.meta.dirname, 'participant/e2e'), 'e2e/src', names);
   return () => finish(tree.root);
 }
 
+/** An app to take from what every app has in common. */
+function modelIn(tree) {
+  const model = tree
+    .children('apps')
+    .map((app) => `apps/${app}`)
+    .find((app) => ['package.json', ...FILES].every((file) => tree.exists(`${app}/${file}`)));
+  if (model) return model;
+  throw new Error(`no folder in apps has all of package.json, ${FILES.join(', ')}, which a new service takes from it`);
+}
+
+function nextPort(tree) {
+  let port = Math.max(2999, ...contracts.portsIn(tree.read(contracts.SERVICES, 'utf8')).values()) + 1;
+  while (ownerOf(tree, port)) port++;
+  return port;
+}
+
+/** What happens to an order that is confirmed: what follows from its placement where nothing fails. */
+function eventsOfConfirmed(saga) {
+  const happened = new Set(['orders.created']);
+  // A set also goes over what is added meanwhile.
+  for (const event of happened)
+    for (const rows of saga.values()) {
+      const answer = rows.get(event)?.find((one) => !isFailure(one) && one !== 'orders.cancelled');
+      if (answer) happened.add(answer);
+    }
+  return happened;
+}
+
 /** @throws Error that names everything that is wrong at once */
-function refuseWhatIsWrong({ tree, name, hears, says, heardBy, saga, ports, port, defined }) {
+function refuseWhatIsWrong({ tree, name, hears, says, heardBy, saga, port, defined }) {
   const wrong = [];
   if (!/^[a-z][a-z0-9]*$/.test(name))
     wrong.push(`"${name}" cannot name a service: take lower case letters and digits, such as shipping`);
-  if (saga.has(name) || tree.exists(`apps/${name}`)) wrong.push(`there is a service ${name} already`);
+  else if (saga.has(name)) wrong.push(`there is a service ${name} already`);
+  else {
+    const reserved = reservedName(tree, name);
+    if (reserved) wrong.push(`"${name}" cannot name a service: ${reserved}; take another name`);
+  }
   if (hears.length === 0) wrong.push('--hears names no event; a participant subscribes to one at least');
   for (const event of hears)
     if (!defined.includes(event)) wrong.push(`--hears ${event}: there is no such event, only ${defined.join(', ')}`);
@@ -94,6 +127,7 @@ function refuseWhatIsWrong({ tree, name, hears, says, heardBy, saga, ports, port
   for (const service of heardBy)
     if (!saga.has(service))
       wrong.push(`--heardBy ${service}: there is no such service, only ${[...saga.keys()].join(', ')}`);
-  for (const [service, taken] of ports) if (taken === port) wrong.push(`--port ${port} is that of ${service}`);
+  const owner = ownerOf(tree, port);
+  if (owner) wrong.push(`--port ${port} is that of ${owner}; take another, or leave it out`);
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
 }
