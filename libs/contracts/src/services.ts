@@ -40,12 +40,23 @@ export const simulators = SERVICES.flatMap((service) =>
   Object.entries(services[service].simulators ?? {}).map(([name, port]) => ({ name, service, port })),
 );
 
-/** The variables of a service on a platform to try things on, where `address` gives host and port of each simulator. */
+/** What plays the outside on a platform to try things on. */
+const PLAYED = ['provider', 'smtp', ...simulators.map(({ name }) => name)];
+
+/**
+ * The variables of a service on a platform to try things on, where `address` gives host and port of each simulator.
+ * @throws Error that names a simulator that there is none of
+ */
 export const trialVariables = (service: Service, address: (simulator: string) => string): Record<string, string> =>
   Object.fromEntries(
     Object.entries(services[service].trial ?? {}).map(([variable, value]) => [
       variable,
-      value.replaceAll(/\{(\w+)\}/g, (_, simulator: string) => address(simulator)),
+      value.replaceAll(/\{([\w-]+)\}/g, (placeholder, simulator: string) => {
+        if (PLAYED.includes(simulator)) return address(simulator);
+        throw new Error(
+          `${variable} of ${service} names ${placeholder}, and there is no such simulator; there are ${PLAYED.join(', ')}, and a service brings its own along with \`simulators\` in libs/contracts/src/services.ts`,
+        );
+      }),
     ]),
   );
 
