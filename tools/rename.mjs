@@ -2,7 +2,7 @@
 //
 // Gives the platform another npm scope and name: every tracked text file, then the lock file through npm.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 const [scope] = process.argv.slice(2);
 if (!/^@[a-z0-9][a-z0-9-]*$/.test(scope ?? '')) {
@@ -12,7 +12,10 @@ if (!/^@[a-z0-9][a-z0-9-]*$/.test(scope ?? '')) {
 const current = JSON.parse(readFileSync('libs/contracts/package.json', 'utf8')).name.split('/')[0];
 const name = (of) => of.slice(1);
 const title = (of) => name(of).replace(/^./, (letter) => letter.toUpperCase());
-const files = execFileSync('git', ['ls-files', '-z'], { encoding: 'utf8' }).split('\0').filter(Boolean);
+// Git also lists what was deleted and not yet committed.
+const files = execFileSync('git', ['ls-files', '-z'], { encoding: 'utf8' })
+  .split('\0')
+  .filter((file) => file && existsSync(file));
 let changed = 0;
 for (const file of files) {
   const before = readFileSync(file, 'utf8');
