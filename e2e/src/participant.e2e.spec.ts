@@ -185,6 +185,8 @@ it('the tutorial works as it stands: a participant is one command, asks a carrie
     if (text.includes('remove-participant')) {
       // Whatever lists services lists it.
       for (const listing of LISTINGS) expect(await readFile(join(copy, listing), 'utf8')).toContain('shipping');
+      // The rules of everybody else hold beside it.
+      expect(await inCopy('npm', 'test', '--silent', '--', 'rules')).toMatch(/^\d+ passed, 0 failed$/m);
       // One that publishes nothing, before both go.
       await inCopy('nx', 'g', 'participant', 'ledger', '--hears', 'orders.confirmed,orders.cancelled');
       await inCopy('npm', 'run', '--silent', 'generate', '--', '--check');
