@@ -1,4 +1,4 @@
-import { answersTo, expectedAfter, type Service, SERVICES, sourceOf } from '@pavane/contracts';
+import { answersTo, expectedAfter, type Service, SERVICES, sourceOf, undoneBy } from '@pavane/contracts';
 import { type Evidence, isNotification } from './evidence.js';
 
 /** One promise of the platform, judged. */
@@ -20,7 +20,9 @@ export interface Expectations {
 const euros = (cents: number): string => (cents / 100).toFixed(2);
 const sum = (numbers: Iterable<number>): number => [...numbers].reduce((a, b) => a + b, 0);
 const ENDINGS = ['orders.confirmed', 'orders.cancelled'] as const;
-const ANSWERING = SERVICES.filter((name) => ENDINGS.flatMap(answersTo).some(({ service }) => service === name));
+const ANSWERING = SERVICES.filter((name) =>
+  ENDINGS.flatMap(answersTo).some((those) => those.service === name && !those.answers.some(undoneBy)),
+);
 
 /** Judges the evidence. Detail says what was counted; where a promise does not hold, the first few that break it. */
 export function judge(evidence: Evidence, expected: Expectations = {}): Invariant[] {
@@ -65,7 +67,8 @@ function answers({ orders, since }: Evidence): Invariant {
       status === 'pending'
         ? []
         : expectedAfter(`orders.${status}`, history)
-            .filter(([answer]) => wasThere(sourceOf(answer!), endedAt))
+            // What was undone, the ledger and the shelves tell better.
+            .filter(([answer]) => undoneBy(answer!) === undefined && wasThere(sourceOf(answer!), endedAt))
             .map((some) => `order ${id} is ${status}, and nobody said ${some.join(' or ')}`),
     ),
     ANSWERING.length > 0 ? `${ANSWERING.join(', ')} answered` : 'none does',
