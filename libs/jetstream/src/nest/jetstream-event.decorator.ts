@@ -9,7 +9,7 @@ import {
 import { EventPattern } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import type { HandlerPolicy } from '../consume/binding.js';
-import { PayloadPipe } from '../payload/payload.pipe.js';
+import { PayloadPipe } from '../payload.pipe.js';
 import { JETSTREAM, type Subscription } from './subscription.js';
 
 // Nest types the decorator so that a handler with a typed second parameter does not compile (TS1241).

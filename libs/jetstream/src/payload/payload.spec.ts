@@ -24,7 +24,7 @@ import {
 import fc from 'fast-check';
 import { Unprocessable } from '../errors.js';
 import { instanceOf } from './payload.instance.js';
-import { PayloadPipe } from './payload.pipe.js';
+import { PayloadPipe } from '../payload.pipe.js';
 import { rulesOf } from './payload.rules.js';
 import { flawsOf, MAX_NAMED } from './structure.js';
 

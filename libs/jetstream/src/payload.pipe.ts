@@ -1,10 +1,10 @@
 import { type ArgumentMetadata, Injectable, ValidationPipe } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
 import type { ValidationError } from 'class-validator';
-import { Unprocessable } from '../errors.js';
-import { instanceOf } from './payload.instance.js';
-import { holds, rulesOf } from './payload.rules.js';
-import { flawsOf, knownPartOf, MAX_NAMED } from './structure.js';
+import { Unprocessable } from './errors.js';
+import { instanceOf } from './payload/payload.instance.js';
+import { holds, rulesOf } from './payload/payload.rules.js';
+import { flawsOf, knownPartOf, MAX_NAMED } from './payload/structure.js';
 
 /**
  * Makes a payload an instance of its class and checks it: unknown and wrong fields are `Unprocessable`. How it is built is
