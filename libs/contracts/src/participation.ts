@@ -98,20 +98,6 @@ export const answersTo = (event: EventType): { service: Service; answers: readon
     return answers.length > 0 ? [{ service, answers }] : [];
   });
 
-/**
- * What order has still to hear of after an ending, given what it has heard: of each list one event. Expected is whoever
- * publishes nothing but what order subscribes to; an answer that undoes something, only where that was done.
- */
-export const expectedAfter = (
-  ending: 'orders.confirmed' | 'orders.cancelled',
-  heard: readonly string[],
-): (readonly EventType[])[] =>
-  answersTo(ending)
-    .filter(({ answers }) => answers.every((answer) => heardBy('order').includes(answer)))
-    .map(({ answers }) => answers)
-    .filter((answers) => answers.map(undoneBy).every((undone) => undone === undefined || heard.includes(undone)))
-    .filter((answers) => !answers.some((answer) => heard.includes(answer)));
-
 /** The events a service hears, in the table's order. */
 export const heardBy = (service: Service): EventType[] =>
   Object.keys(saga[service]).filter((input): input is EventType => !input.includes(' '));
@@ -120,3 +106,26 @@ export const heardBy = (service: Service): EventType[] =>
 export const saidBy = (service: Service): EventType[] => [
   ...new Set(Object.values(saga[service]).flat() as EventType[]),
 ];
+
+/** By ending, of each service that publishes nothing but what order subscribes to, its answers and what they undo. */
+const expectations = Map.groupBy(
+  (['orders.confirmed', 'orders.cancelled'] as const).flatMap((ending) =>
+    answersTo(ending)
+      .filter(({ answers }) => answers.every((answer) => heardBy('order').includes(answer)))
+      .map(({ answers }) => ({ ending, answers, undone: answers.flatMap((answer) => undoneBy(answer) ?? []) })),
+  ),
+  ({ ending }) => ending,
+);
+
+/**
+ * What order has still to hear of after an ending, given what it has heard: of each list one event. An answer that undoes
+ * something is expected only where that was done.
+ */
+export const expectedAfter = (
+  ending: 'orders.confirmed' | 'orders.cancelled',
+  heard: readonly string[],
+): (readonly EventType[])[] =>
+  (expectations.get(ending) ?? [])
+    .filter(({ undone }) => undone.every((event) => heard.includes(event)))
+    .map(({ answers }) => answers)
+    .filter((answers) => !answers.some((answer) => heard.includes(answer)));

